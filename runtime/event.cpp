@@ -1,0 +1,53 @@
+#include "runtime/event.hpp"
+
+#include <algorithm>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/error.hpp>
+
+#include "runtime/shard.hpp"
+
+namespace runtime {
+namespace {
+
+// Resumes a waiting task from the ready list of its shard.
+template <class Handler>
+void resume_later(shard& home, Handler handler, error_code why) {
+    executor(home)
+        .require(asio::execution::blocking.never)
+        .execute([handler = std::move(handler), why]() mutable { std::move(handler)(why); });
+}
+
+}  // namespace
+
+task<void> event::wait() {
+    auto start = [this](auto resume) { enlist(std::move(resume)); };
+    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void(error_code)>(start, use_task);
+}
+
+void event::enlist(handler resume) {
+    const std::uint64_t number = next_number_++;
+    auto slot = asio::get_associated_cancellation_slot(resume);
+    if (slot.is_connected()) slot.assign([this, number](asio::cancellation_type) { abort(number); });
+    waiters_.push_back({number, std::move(resume)});
+}
+
+void event::abort(std::uint64_t number) {
+    const auto it = std::find_if(waiters_.begin(), waiters_.end(), [&](const waiter& w) { return w.number == number; });
+    if (it == waiters_.end()) return;
+    handler resume = std::move(it->resume);
+    waiters_.erase(it);
+    resume_later(home_, std::move(resume), asio::error::operation_aborted);
+}
+
+void event::notify_all() {
+    std::list<waiter> woken;
+    woken.swap(waiters_);
+    for (auto& w : woken) {
+        auto slot = asio::get_associated_cancellation_slot(w.resume);
+        if (slot.is_connected()) slot.clear();
+        resume_later(home_, std::move(w.resume), error_code());
+    }
+}
+
+}  // namespace runtime

@@ -1,0 +1,69 @@
+#include "runtime/shard.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/spawn.hpp"
+
+namespace runtime {
+namespace {
+
+thread_local shard* current = nullptr;
+
+}  // namespace
+
+shard& shard::here() {
+    WEIR_ASSERT(current != nullptr);
+    return *current;
+}
+
+shard* shard::here_or_null() noexcept { return current; }
+
+shard::running::running(shard& s) noexcept : before_(std::exchange(current, &s)) {}
+shard::running::~running() { current = before_; }
+
+boost::asio::execution_context& executor::query(boost::asio::execution::context_t) const noexcept {
+    return *home_->context_;
+}
+
+namespace detail {
+
+boost::asio::io_context* io_of(shard& home) noexcept { return home.io(); }
+bool runs_here(const shard& home) noexcept { return current == &home; }
+void enqueue(shard& home, unique_function<void()> work) { home.post(std::move(work)); }
+
+}  // namespace detail
+
+void background_task_failed(const std::exception_ptr& why) {
+    if (!why) return;
+    try {
+        std::rethrow_exception(why);
+    } catch (const boost::system::system_error& failure) {
+        if (failure.code() == asio::error::operation_aborted) return;
+        std::fprintf(stderr, "weir: a background task failed: %s\n", failure.what());
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "weir: a background task failed: %s\n", failure.what());
+    } catch (...) {
+        std::fprintf(stderr, "weir: a background task failed\n");
+    }
+    std::abort();
+}
+
+bool spawn(gate& owner, shard& home, task<void> work) {
+    if (owner.closed()) return false;
+    gate::hold hold(owner);
+    asio::co_spawn(executor(home), std::move(work),
+                   [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); });
+    return true;
+}
+
+void start_remote_task(shard& home, task<void> work) {
+    asio::co_spawn(executor(home), std::move(work),
+                   [](const std::exception_ptr& why) { background_task_failed(why); });
+}
+
+}  // namespace runtime

@@ -1,0 +1,107 @@
+// What runs a program: a local sandbox, a Kubernetes pod, or nothing at all (noop). The interface is one coroutine per
+// attempt; it ends with a verdict that was decided outside the program.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "runtime/base/ids.hpp"
+#include "runtime/base/result.hpp"
+#include "runtime/task.hpp"
+
+namespace stages::worker {
+
+enum class output_stream : std::uint8_t { standard_output = 0, standard_error = 1 };
+enum class on_output_limit : std::uint8_t { truncate = 0, kill = 1 };
+
+// All above 0. Bytes, milliseconds.
+struct program_limits {
+    std::uint64_t wall_ms = 300'000;
+    std::uint64_t cpu_ms = 60'000;
+    std::uint64_t memory_bytes = 256ULL << 20;
+    std::uint64_t processes = 64;
+    std::uint64_t output_bytes = 16ULL << 20;  // each stream
+    std::uint64_t disk_bytes = 64ULL << 20;
+    on_output_limit when_output_is_full = on_output_limit::truncate;
+};
+
+struct launch_request {
+    runtime::execution_id execution;
+    std::uint32_t attempt = 1;  // (execution, attempt) is started at most once
+    std::string lang;
+    std::string lang_version;
+    std::string script;             // becomes a file in the work directory
+    std::vector<std::string> args;  // follow the script on the command line
+    std::string standard_input;     // byte-exact, then end of file
+    program_limits limits;
+};
+
+// What ended the tree. The order is the precedence of api.md, section "Read".
+enum class cause : std::uint8_t {
+    exited,         // by itself: exit_code or signal is set
+    cancelled,      // asked for by the stop token
+    timeout_wall,
+    timeout_cpu,
+    out_of_memory,
+    output_limit,   // only under on_output_limit::kill
+    process_limit,  // exit was not 0 and the limit was hit
+    disk_limit,     // the same
+    infrastructure, // the program's fate is unknown, or it never began
+};
+
+// Null where the machine cannot measure it.
+struct resource_usage {
+    std::uint64_t wall_us = 0;
+    std::optional<std::uint64_t> cpu_us;
+    std::optional<std::uint64_t> peak_memory_bytes;
+    std::optional<std::uint32_t> peak_processes;
+    std::uint64_t output_bytes = 0;  // both streams, cut bytes included
+};
+
+struct verdict {
+    cause ended_by = cause::infrastructure;
+    std::optional<int> exit_code;  // null when a signal ended it
+    std::optional<int> signal;     // number
+    std::string message;           // for people; empty if there is nothing to add
+    resource_usage usage;
+    bool stdout_truncated = false;
+    bool stderr_truncated = false;
+};
+
+// Receives what a program does, in order. Lifetime: outlives the run.
+class observer {
+  public:
+    virtual ~observer() = default;
+    // The program has begun. Called once, before any output; not called if it never began.
+    virtual runtime::task<void> started() = 0;
+    // Bytes of one stream, at most 64 KiB, never empty. The worker reads no further from that stream before this returns,
+    // so that whatever arrives meanwhile becomes one piece. Calls for the two streams may overlap; each stream's are in
+    // order. All have returned before run() returns.
+    virtual runtime::task<void> output(output_stream stream, std::string bytes) = 0;
+};
+
+// Shard: each shard has its own. Limits: the caller holds a box seat for every run in flight.
+class worker {
+  public:
+    virtual ~worker() = default;
+    // Runs one attempt to its end. A requested stop ends the whole tree (verdict `cancelled`). It never throws for
+    // anything the program or the machine does: that is a verdict.
+    virtual runtime::task<verdict> run(launch_request request, observer& watch, std::stop_token stop) = 0;
+    // Two-phase: start before the first run; stop when no run is in flight.
+    virtual runtime::task<runtime::result<void>> start() = 0;
+    virtual runtime::task<void> stop() = 0;
+};
+
+// A language that the operator's machine can run.
+struct runtime_info {
+    std::string lang;
+    std::vector<std::string> versions;  // the first is the default
+    std::string file_extension;
+    std::string example_script;
+};
+
+}  // namespace stages::worker
