@@ -28,6 +28,18 @@ struct document {
     std::vector<chunk> chunks;
 };
 
+enum class archive_errc {
+    failed = 1,    // the back-end failed; a later call may succeed
+    unavailable,   // it cannot be reached now
+    no_space,      // heals by itself when space returns
+    corrupt,       // what must be there is not, or cannot be read
+    newer_format,  // written by a later version
+    in_use,        // another process has it open
+    busy,          // a limit of waiting documents is reached: try again later
+    stopped,       // stop() was called
+};
+boost::system::error_code make_error_code(archive_errc e);
+
 struct document_summary {
     runtime::execution_id id;
     runtime::uuid tenant;
@@ -41,11 +53,13 @@ class archive {
     virtual ~archive() = default;
 
     // Takes documents; an id that is there already is replaced by the same content (idempotent). It does not wait for
-    // durability: on_durable is called on this shard, once, when the documents of this call are durable.
+    // durability: on_durable is called on this shard, once, when the documents of this call are durable. After an error
+    // it is not called, and the documents may be there or not. A cancelled call may have taken them all the same.
     virtual runtime::task<runtime::result<void>> put(std::vector<document> documents,
                                                      runtime::unique_function<void()> on_durable) = 0;
     virtual runtime::task<runtime::result<std::optional<document_summary>>> find(runtime::execution_id id) = 0;
-    // Chunks from the one that holds `first_event` on, until `bytes_max` is reached (at least one); empty at the end.
+    // Chunks from the one that holds `first_event` on, until `bytes_max` is reached (at least one); empty when there is
+    // no such document. Chunks are opaque, so the last one holds whatever number lies behind its first.
     virtual runtime::task<runtime::result<std::vector<document::chunk>>> events(runtime::execution_id id,
                                                                                 std::uint32_t first_event,
                                                                                 std::size_t bytes_max) = 0;
@@ -55,7 +69,11 @@ class archive {
 
     // Makes everything durable that put() has taken.
     virtual runtime::task<runtime::result<void>> flush() = 0;
+    // Flushes, waits for the calls in flight and refuses later ones. Documents not durable then are never confirmed.
     virtual runtime::task<void> stop() = 0;
 };
 
 }  // namespace storage
+
+template <>
+struct boost::system::is_error_code_enum<storage::archive_errc> : std::true_type {};
