@@ -23,8 +23,12 @@ shard& shard::here() {
 
 shard* shard::here_or_null() noexcept { return current; }
 
-shard::running::running(shard& s) noexcept : before_(std::exchange(current, &s)) {}
-shard::running::~running() { current = before_; }
+shard::running::running(shard& s) noexcept
+    : before_(std::exchange(current, &s)), speaker_before_(exchange_log_speaker({s.id(), &s.time()})) {}
+shard::running::~running() {
+    current = before_;
+    exchange_log_speaker(speaker_before_);
+}
 
 boost::asio::execution_context& executor::query(boost::asio::execution::context_t) const noexcept {
     return *home_->context_;

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "runtime/base/ids.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/base/metrics.hpp"
 #include "runtime/base/random.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/base/unique_function.hpp"
@@ -31,6 +33,7 @@ class shard {
     [[nodiscard]] const clock& time() const { return clock_; }
     [[nodiscard]] random_source& random() { return random_; }
     [[nodiscard]] timer_queue& timers() { return timers_; }
+    [[nodiscard]] metrics_registry& metrics() { return metrics_; }
     [[nodiscard]] executor get_executor() { return executor(*this); }
     // Null in the simulated world.
     [[nodiscard]] boost::asio::io_context* io() const noexcept { return io_; }
@@ -59,6 +62,7 @@ class shard {
 
       private:
         shard* before_;
+        log_speaker speaker_before_;
     };
 
   protected:
@@ -74,6 +78,7 @@ class shard {
     const clock& clock_;
     random_source random_;
     timer_queue timers_;
+    metrics_registry metrics_;
 };
 
 // Starts a task that came from another shard; it has no gate here because its caller waits for it there.
