@@ -109,12 +109,11 @@ struct execution_view {
     std::optional<std::uint64_t> queue_position;  // 1 is next; null when not queued
 };
 
+// What a program used; null where the machine cannot measure it. The front door turns it into the contract's units.
 struct usage {
-    double wall_seconds = 0;
-    std::optional<double> cpu_seconds;
-    std::optional<std::uint64_t> cpu_jiffies;
-    std::uint32_t clk_tck_hertz = 100;
-    std::optional<std::uint64_t> peak_memory_kb;
+    std::uint64_t wall_us = 0;
+    std::optional<std::uint64_t> cpu_us;
+    std::optional<std::uint64_t> peak_memory_bytes;
     std::optional<std::uint32_t> peak_processes;
     std::uint64_t output_bytes = 0;
 };

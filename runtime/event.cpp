@@ -1,9 +1,11 @@
 #include "runtime/event.hpp"
 
 #include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "runtime/shard.hpp"
 
@@ -25,19 +27,39 @@ task<void> event::wait() {
     co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void(error_code)>(start, use_task);
 }
 
+task<bool> event::wait_until(steady_time deadline) {
+    if (deadline == steady_time::never()) {
+        co_await wait();
+        co_return true;
+    }
+    // The number is the one that enlist() is about to give.
+    const std::uint64_t number = next_number_;
+    const auto ticket = home_.timers().add(
+        deadline, [this, number] { resume_one(number, asio::error::timed_out); });
+    auto start = [this](auto resume) { enlist(std::move(resume)); };
+    auto token = asio::as_tuple(use_task);
+    const auto [why] = co_await asio::async_initiate<decltype(token), void(error_code)>(start, token);
+    home_.timers().cancel(ticket);
+    if (why == asio::error::timed_out) co_return false;
+    if (why) throw boost::system::system_error(why);
+    co_return true;
+}
+
 void event::enlist(handler resume) {
     const std::uint64_t number = next_number_++;
     auto slot = asio::get_associated_cancellation_slot(resume);
-    if (slot.is_connected()) slot.assign([this, number](asio::cancellation_type) { abort(number); });
+    if (slot.is_connected()) slot.assign([this, number](asio::cancellation_type) {
+            resume_one(number, asio::error::operation_aborted);
+        });
     waiters_.push_back({number, std::move(resume)});
 }
 
-void event::abort(std::uint64_t number) {
+void event::resume_one(std::uint64_t number, error_code why) {
     const auto it = std::find_if(waiters_.begin(), waiters_.end(), [&](const waiter& w) { return w.number == number; });
     if (it == waiters_.end()) return;
     handler resume = std::move(it->resume);
     waiters_.erase(it);
-    resume_later(home_, std::move(resume), asio::error::operation_aborted);
+    resume_later(home_, std::move(resume), why);
 }
 
 void event::notify_all() {

@@ -7,6 +7,7 @@
 #include <list>
 
 #include "runtime/base/result.hpp"
+#include "runtime/base/time.hpp"
 #include "runtime/task.hpp"
 
 namespace runtime {
@@ -23,6 +24,8 @@ class event {
 
     // Resumes after the next notify_all(); throws operation_aborted when the waiting task is cancelled.
     task<void> wait();
+    // The same, but returns false when the deadline comes first.
+    task<bool> wait_until(steady_time deadline);
     // Waiters are resumed by way of the ready list, in the order in which they came; never inside this call.
     void notify_all();
     [[nodiscard]] std::size_t waiting() const { return waiters_.size(); }
@@ -34,7 +37,7 @@ class event {
         handler resume;
     };
     void enlist(handler resume);
-    void abort(std::uint64_t number);
+    void resume_one(std::uint64_t number, error_code why);
 
     shard& home_;
     std::list<waiter> waiters_;

@@ -1,0 +1,318 @@
+// The engine's reads: views, results, lists and subscriptions, from memory, log and archive.
+#include <algorithm>
+
+#include "pipeline/engine_service.hpp"
+#include "runtime/submit.hpp"
+
+namespace pipeline {
+namespace {
+
+constexpr std::size_t result_read_bytes = 1 << 20;
+
+execution_view view_of(execution_id id, const summary& s) {
+    execution_view out;
+    out.id = id;
+    out.status = s.verdict.status;
+    out.lang = s.lang;
+    out.lang_version = s.lang_version;
+    out.priority = s.priority;
+    out.labels = s.labels;
+    out.attempt = s.attempt;
+    out.created_at = id.created_at();
+    out.started_at = s.started_at;
+    out.finished_at = s.finished_at;
+    out.last_event = s.last_event;
+    return out;
+}
+
+bool matches(const list_filter& filter, const execution_view& view) {
+    if (filter.only_status && *filter.only_status != view.status) return false;
+    if (!filter.lang.empty() && filter.lang != view.lang) return false;
+    return std::all_of(filter.labels.begin(), filter.labels.end(), [&](const auto& wanted) {
+        const auto it = view.labels.find(wanted.first);
+        return it != view.labels.end() && it->second == wanted.second;
+    });
+}
+
+failure read_failure(runtime::error_code why) {
+    failure out;
+    out.code = failure_code::overloaded;
+    out.detail = "the events cannot be read now: " + why.message();
+    out.retry_after_s = 1;
+    return out;
+}
+
+// Collects the bytes of the last attempt's streams.
+void collect(result_view& out, const history::events& events, std::uint32_t last_attempt) {
+    for (const auto& one : events) {
+        if (one->type != event_type::execution_output || one->attempt != last_attempt) continue;
+        auto& stream_bytes = one->stream == stream::standard_output ? out.standard_output : out.standard_error;
+        stream_bytes += one->bytes;
+    }
+}
+
+// A cursor over an execution that the owner still knows.
+class live_subscription final : public subscription {
+  public:
+    live_subscription(shard_state& state, std::shared_ptr<execution> e, std::uint32_t after)
+        : state_(state), execution_(std::move(e)), cursor_(after) {}
+
+    task<outcome<batch>> next(std::size_t bytes_max, runtime::steady_time deadline) override {
+        batch out;
+        while (true) {
+            auto events = co_await state_.history.read(execution_, cursor_, bytes_max);
+            if (!events) co_return read_failure(events.error());
+            if (!events->empty()) {
+                cursor_ = events->back()->number;
+                out.end = is_terminal(events->back()->type);
+                out.events = std::move(*events);
+                co_return out;
+            }
+            if (execution_->is_ended() && cursor_ == execution_->last_event) {
+                out.end = true;
+                co_return out;
+            }
+            const auto news = co_await wait(deadline);
+            if (!news) co_return storage_failure(news.error());
+            if (!*news) co_return out;
+        }
+    }
+
+  private:
+    // False when the deadline came.
+    task<runtime::result<bool>> wait(runtime::steady_time deadline) {
+        if (cursor_ == execution_->last_event) {
+            const bool changed = co_await execution_->changed.wait_until(deadline);
+            co_return changed;
+        }
+        // The next event was appended but is not durable yet.
+        const auto place = std::partition_point(
+            execution_->places.begin(), execution_->places.end(),
+            [&](const record_place& p) { return p.first_event + p.event_count <= cursor_ + 1; });
+        const auto durable = co_await state_.journal.durable_until(execution_->partition, place->at, deadline);
+        // A full disk heals; the stream waits through it.
+        if (!durable && durable.error() == storage::log_errc::no_space) {
+            const bool changed = co_await execution_->changed.wait_until(deadline);
+            co_return changed;
+        }
+        co_return durable;
+    }
+
+    shard_state& state_;
+    std::shared_ptr<execution> execution_;
+    std::uint32_t cursor_;
+};
+
+// A cursor over an execution that only the archive knows.
+class archived_subscription final : public subscription {
+  public:
+    archived_subscription(shard_state& state, execution_id id, std::uint32_t after, std::uint32_t last)
+        : state_(state), id_(id), cursor_(after), last_(last) {}
+
+    task<outcome<batch>> next(std::size_t bytes_max, runtime::steady_time) override {
+        batch out;
+        auto events = co_await state_.history.read_archived(id_, cursor_, bytes_max);
+        if (!events) co_return read_failure(events.error());
+        if (!events->empty()) cursor_ = events->back()->number;
+        out.end = events->empty() || cursor_ == last_;
+        out.events = std::move(*events);
+        co_return out;
+    }
+
+  private:
+    shard_state& state_;
+    execution_id id_;
+    std::uint32_t cursor_;
+    std::uint32_t last_;
+};
+
+}  // namespace
+
+task<outcome<execution_view>> engine_service::find(principal who, execution_id id) {
+    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
+        return home->find_here(std::move(who), id);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<execution_view>> engine_service::find_here(principal who, execution_id id) {
+    const auto e = open_one(who, id);
+    if (!e) {
+        const auto gone = co_await archived(std::move(who), id);
+        if (!gone) co_return gone.error();
+        co_return view_of(id, *gone);
+    }
+    execution_view view = e->view();
+    view.queue_position = saga_.queue_position(*e);
+    const auto committed = co_await after_commit(e);
+    if (!committed) co_return committed.error();
+    co_return view;
+}
+
+task<outcome<bool>> engine_service::wait_for_end(principal who, execution_id id, runtime::steady_time deadline) {
+    auto there = [home = &engine_of(id), who = std::move(who), id, deadline]() mutable {
+        return home->wait_here(std::move(who), id, deadline);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, runtime::steady_time deadline) {
+    const auto e = open_one(who, id);
+    if (!e) {
+        const auto gone = co_await archived(std::move(who), id);
+        if (!gone) co_return gone.error();
+        co_return true;
+    }
+    while (!e->is_ended()) {
+        const bool changed = co_await e->changed.wait_until(deadline);
+        if (!changed || (draining_ && stop_.stop_requested())) co_return false;
+    }
+    const auto committed = co_await after_commit(e);
+    if (!committed) co_return committed.error();
+    co_return true;
+}
+
+task<outcome<result_view>> engine_service::result_of(principal who, execution_id id) {
+    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
+        return home->result_here(std::move(who), id);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<result_view>> engine_service::result_here(principal who, execution_id id) {
+    result_view out;
+    out.id = id;
+    const auto e = open_one(who, id);
+    std::uint32_t attempt = 1;
+    std::uint32_t last_event = 0;
+    if (e) {
+        if (!e->is_ended()) {
+            failure unfinished;
+            unfinished.code = failure_code::not_finished;
+            unfinished.detail = "the execution has not ended";
+            co_return unfinished;
+        }
+        const auto committed = co_await after_commit(e);
+        if (!committed) co_return committed.error();
+        out.verdict = *e->verdict;
+        out.lang = e->spec.lang;
+        out.lang_version = e->spec.lang_version;
+        out.priority = e->spec.priority;
+        attempt = e->attempt;
+        last_event = e->last_event;
+    } else {
+        auto gone = co_await archived(std::move(who), id);
+        if (!gone) co_return gone.error();
+        out.lang = gone->lang;
+        out.lang_version = gone->lang_version;
+        out.priority = gone->priority;
+        attempt = gone->attempt;
+        last_event = gone->last_event;
+        out.verdict = std::move(gone->verdict);
+    }
+    std::uint32_t cursor = 0;
+    while (cursor < last_event) {
+        runtime::result<history::events> events = history::events();
+        if (e) {
+            events = co_await state_.history.read(e, cursor, result_read_bytes);
+        } else {
+            events = co_await state_.history.read_archived(id, cursor, result_read_bytes);
+        }
+        if (!events) co_return read_failure(events.error());
+        if (events->empty()) break;
+        collect(out, *events, attempt);
+        cursor = events->back()->number;
+    }
+    co_return out;
+}
+
+task<std::vector<execution_view>> engine_service::list_here(principal who, list_filter filter,
+                                                            std::optional<execution_id> below, std::size_t limit) {
+    std::vector<std::shared_ptr<execution>> found;
+    const auto visit = [&](const std::shared_ptr<execution>& e) {
+        if (e->belongs_to(who) && matches(filter, e->view())) found.push_back(e);
+        return found.size() < limit;
+    };
+    state_.table.newest_first(below, visit);
+    std::vector<execution_view> out;
+    for (const auto& e : found) {
+        execution_view view = e->view();
+        view.queue_position = saga_.queue_position(*e);
+        // What cannot become durable now is not shown.
+        const auto committed = co_await after_commit(e);
+        if (committed) out.push_back(std::move(view));
+    }
+    co_return out;
+}
+
+task<outcome<list_page>> engine_service::list(principal who, list_filter filter, std::optional<execution_id> below,
+                                              std::size_t limit) {
+    list_page page;
+    // A source that filled its page may have more right below its last item: nothing below that belongs to this page.
+    std::optional<execution_id> frontier;
+    const auto source_was_full = [&](execution_id last) {
+        if (!frontier || *frontier < last) frontier = last;
+    };
+    for (std::size_t i = 0; i < map_.shards.size(); ++i) {
+        auto there = [home = map_.engines[i], who, filter, below, limit] {
+            return home->list_here(who, filter, below, limit);
+        };
+        auto some = co_await runtime::submit(*map_.shards[i], std::move(there));
+        if (some.size() >= limit) source_was_full(some.back().id);
+        std::move(some.begin(), some.end(), std::back_inserter(page.items));
+    }
+    if (!filter.only_status || is_terminal(*filter.only_status)) {
+        const auto user = who.admin ? runtime::uuid{} : who.user_id;
+        const auto documents = co_await state_.archive.list(who.tenant_id, user, below, limit);
+        if (!documents) co_return read_failure(documents.error());
+        if (documents->size() >= limit) source_was_full(documents->back().id);
+        for (const auto& document : *documents) {
+            const auto decoded = decode_summary(document.summary);
+            if (!decoded) continue;
+            auto view = view_of(document.id, *decoded);
+            if (matches(filter, view)) page.items.push_back(std::move(view));
+        }
+    }
+    std::sort(page.items.begin(), page.items.end(),
+              [](const execution_view& a, const execution_view& b) { return b.id < a.id; });
+    const auto same = [](const execution_view& a, const execution_view& b) { return a.id == b.id; };
+    page.items.erase(std::unique(page.items.begin(), page.items.end(), same), page.items.end());
+    if (frontier) std::erase_if(page.items, [&](const execution_view& v) { return v.id < *frontier; });
+    page.next = frontier;
+    if (page.items.size() > limit) {
+        page.items.resize(limit);
+        page.next = page.items.back().id;
+    }
+    co_return page;
+}
+
+task<outcome<std::unique_ptr<subscription>>> engine_service::subscribe(principal who, execution_id id,
+                                                                       std::uint32_t after) {
+    const auto e = open_one(who, id);
+    std::uint32_t last = 0;
+    bool ended = true;
+    if (e) {
+        last = e->last_event;
+        ended = e->is_ended();
+    } else {
+        const auto gone = co_await archived(std::move(who), id);
+        if (!gone) co_return gone.error();
+        last = gone->last_event;
+    }
+    if (after > last) {
+        failure beyond;
+        beyond.code = failure_code::bad_event_number;
+        beyond.detail = "the last event is number " + std::to_string(last);
+        co_return beyond;
+    }
+    std::unique_ptr<subscription> cursor;
+    if (ended && after == last) co_return cursor;
+    if (e) {
+        cursor = std::make_unique<live_subscription>(state_, e, after);
+    } else {
+        cursor = std::make_unique<archived_subscription>(state_, id, after, last);
+    }
+    co_return cursor;
+}
+
+}  // namespace pipeline

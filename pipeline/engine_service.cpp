@@ -1,0 +1,284 @@
+#include "pipeline/engine_service.hpp"
+
+#include <algorithm>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/spawn.hpp"
+#include "runtime/submit.hpp"
+
+namespace pipeline {
+
+using runtime::result;
+using storage::log_errc;
+
+namespace {
+
+constexpr std::string_view execute_route = "POST /api/v1/execute";
+// How long concurrent posts under one key wait for the first one's commit.
+constexpr runtime::seconds idempotency_wait{5};
+// Once so many records are held for keys alone, the living keys are written again.
+constexpr storage::offset held_for_keys_max = 1024;
+constexpr std::size_t keys_per_record = 4096;
+
+failure make_failure(failure_code code, std::string detail) {
+    failure out;
+    out.code = code;
+    out.detail = std::move(detail);
+    return out;
+}
+
+failure no_such_execution() { return make_failure(failure_code::not_found, "there is no such execution"); }
+
+}  // namespace
+
+failure storage_failure(runtime::error_code why) {
+    if (why == log_errc::no_space) return make_failure(failure_code::no_space, "the disk of the log is full");
+    if (why == log_errc::busy) {
+        auto out = make_failure(failure_code::overloaded, "too many bytes wait for the disk");
+        out.limit = "log.append_bytes_max";
+        out.retry_after_s = 1;
+        return out;
+    }
+    auto out = make_failure(failure_code::storage_failed, "the log takes no writes: " + why.message());
+    out.retry_after_s = 5;
+    return out;
+}
+
+std::vector<runtime::partition_id> shard_map::partitions_of(std::size_t shard) const {
+    std::vector<runtime::partition_id> out;
+    for (unsigned p = 0; p < 1U << partition_bits; ++p) {
+        const runtime::partition_id id{static_cast<std::uint16_t>(p)};
+        if (owner_of(id) == shard) out.push_back(id);
+    }
+    return out;
+}
+
+engine_service::engine_service(shard_state& state, saga& saga, const shard_map& map, engine_options options)
+    : state_(state),
+      saga_(saga),
+      map_(map),
+      options_(std::move(options)),
+      ids_(state.home.time(), state.home.random().split()),
+      partitions_(map.partitions_of(state.home.id())),
+      gate_(state.home) {
+    WEIR_ASSERT(!partitions_.empty());
+}
+
+task<result<void>> engine_service::start() {
+    auto fold = [this](const storage::record_view& record) { return recover(state_, record); };
+    const auto opened = co_await state_.journal.log().open(partitions_, std::move(fold), state_.journal);
+    if (!opened) co_return opened.error();
+    for (const auto& where : *opened) state_.journal.opened(where);
+    open_ = true;
+    for (auto& e : state_.table.all()) {
+        state_.journal.pin(e->partition, e->first_offset);
+        if (e->is_ended()) {
+            saga_.hand_over(e);
+        } else {
+            saga_.begin(e);
+        }
+    }
+    runtime::spawn(gate_, state_.home, maintain());
+    co_return result<void>();
+}
+
+task<void> engine_service::stop() {
+    draining_ = true;
+    stop_.request_stop();
+    co_await gate_.close();
+}
+
+runtime::shard& engine_service::home_of(execution_id id) { return shard_of(id); }
+engine& engine_service::on(runtime::shard& home) { return *map_.engines[home.id()]; }
+bool engine_service::ready() const { return open_ && !draining_ && !state_.journal.health(); }
+std::string engine_service::describe() const { return state_.journal.log().describe(); }
+
+runtime::slot engine_service::own_slot() {
+    const auto partition = partitions_[state_.home.random().below(partitions_.size())];
+    const unsigned low_bits = 16 - map_.partition_bits;
+    const auto low = state_.home.random().below(std::uint64_t{1} << low_bits);
+    return {static_cast<std::uint16_t>(partition.value << low_bits | low)};
+}
+
+task<outcome<accepted>> engine_service::execute(principal who, script_request request, std::optional<idempotency> key) {
+    const runtime::slot slot = key ? digest_of(who, execute_route, key->key).home : own_slot();
+    const std::size_t owner = map_.owner_of(slot);
+    auto there = [home = map_.engines[owner], slot, who = std::move(who), request = std::move(request),
+                  key = std::move(key)]() mutable {
+        return home->execute_here(std::move(who), std::move(request), std::move(key), slot);
+    };
+    co_return co_await runtime::submit(*map_.shards[owner], std::move(there));
+}
+
+std::optional<failure> engine_service::refusal(const principal& who, bool with_key) const {
+    const auto limited = [](failure_code code, std::string name, std::uint64_t value, std::string detail) {
+        failure out = make_failure(code, std::move(detail));
+        out.limit = std::move(name);
+        out.limit_value = value;
+        out.retry_after_s = 1;
+        return out;
+    };
+    if (draining_ || !open_) {
+        auto out = make_failure(failure_code::draining, "the server takes no new work now");
+        out.retry_after_s = 1;
+        return out;
+    }
+    if (const auto why = state_.journal.health()) return storage_failure(why);
+    if (saga_.queued() >= options_.queued_max)
+        return limited(failure_code::overloaded, "admission.queued_max", options_.queued_max_node,
+                       "too many executions are queued");
+    if (options_.user_open_max > 0 && state_.table.open_of(who.user_id) >= options_.user_open_max)
+        return limited(failure_code::limited, "admission.user_open_max", options_.user_open_max,
+                       "the user has too many open executions");
+    if (with_key && state_.keys.full())
+        return limited(failure_code::overloaded, "idempotency.keys_max", state_.keys.keys_max(),
+                       "too many idempotency keys are alive");
+    return std::nullopt;
+}
+
+task<outcome<accepted>> engine_service::execute_here(principal who, script_request request,
+                                                     std::optional<idempotency> key, runtime::slot slot) {
+    std::optional<key_entry> binding;
+    if (key) {
+        binding.emplace();
+        binding->key = digest_of(who, execute_route, key->key).key;
+        binding->body_sha256 = key->body_sha256;
+        if (const auto* bound = state_.keys.find(binding->key)) {
+            key_table::entry entry = *bound;
+            co_return co_await replay_here(std::move(who), entry, key->body_sha256);
+        }
+        const auto ttl_us = std::chrono::duration_cast<runtime::microseconds>(options_.key_ttl).count();
+        binding->expires = {state_.home.time().utc().microseconds_since_epoch + ttl_us};
+    }
+    if (auto refused = refusal(who, key.has_value())) co_return std::move(*refused);
+
+    const execution_id id = ids_.next(slot);
+    auto made = state_.transitions.accept(who, std::move(request), id, binding);
+    if (!made) co_return storage_failure(made.error());
+    const auto e = *made;
+    const auto at = e->last_offset;
+    if (binding) {
+        binding->execution = id;
+        state_.keys.insert(*binding, at);
+    }
+    saga_.begin(e);
+    const auto committed = co_await state_.journal.durable(e->partition, at);
+    if (!committed) co_return storage_failure(committed.error());
+    ++accepted_total_;
+    co_return accepted{id, status::queued, false};
+}
+
+task<outcome<accepted>> engine_service::replay_here(principal who, key_table::entry bound, runtime::sha256_digest body) {
+    if (bound.body_sha256 != body)
+        co_return make_failure(failure_code::idempotency_key_reused, "the key was used with another body");
+    const auto partition = runtime::partition_of(bound.execution.home(), map_.partition_bits);
+    const auto deadline = state_.home.time().steady() + idempotency_wait;
+    const auto decided = co_await state_.journal.durable_until(partition, bound.at, deadline);
+    if (!decided) co_return storage_failure(decided.error());
+    if (!*decided) {
+        auto out = make_failure(failure_code::idempotency_in_progress, "the first request under this key is undecided");
+        out.retry_after_s = 1;
+        co_return out;
+    }
+    auto view = co_await find_here(std::move(who), bound.execution);
+    if (!view) co_return view.error();
+    co_return accepted{bound.execution, view->status, true};
+}
+
+task<outcome<void>> engine_service::after_commit(std::shared_ptr<execution> e) {
+    const auto committed = co_await state_.journal.durable(e->partition, e->last_offset);
+    if (!committed) co_return storage_failure(committed.error());
+    co_return outcome<void>();
+}
+
+std::shared_ptr<execution> engine_service::open_one(const principal& who, execution_id id) const {
+    auto e = state_.table.find(id);
+    return e && e->belongs_to(who) ? e : nullptr;
+}
+
+task<outcome<summary>> engine_service::archived(principal who, execution_id id) {
+    const auto found = co_await state_.archive.find(id);
+    if (!found) {
+        auto out = make_failure(failure_code::overloaded, "the archive does not answer: " + found.error().message());
+        out.retry_after_s = 1;
+        co_return out;
+    }
+    const bool mine = *found && (*found)->tenant == who.tenant_id && (who.admin || (*found)->user == who.user_id);
+    if (!mine) co_return no_such_execution();
+    auto decoded = decode_summary((*found)->summary);
+    if (!decoded) co_return make_failure(failure_code::internal, "the archive's document cannot be read");
+    co_return std::move(*decoded);
+}
+
+task<outcome<void>> engine_service::cancel(principal who, execution_id id) {
+    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
+        return home->cancel_here(std::move(who), id);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<void>> engine_service::cancel_here(principal who, execution_id id) {
+    const auto e = open_one(who, id);
+    if (!e) {
+        const auto gone = co_await archived(std::move(who), id);
+        if (!gone) co_return gone.error();
+    }
+    if (!e || e->is_ended()) co_return make_failure(failure_code::already_finished, "the execution has ended");
+    const auto asked = state_.transitions.request_cancellation(*e);
+    if (!asked) co_return storage_failure(asked.error());
+    e->cancel_program.request_stop();
+    co_return co_await after_commit(e);
+}
+
+task<std::vector<stuck_execution>> engine_service::stuck() {
+    std::vector<stuck_execution> out;
+    for (std::size_t i = 0; i < map_.shards.size(); ++i) {
+        auto there = [home = map_.engines[i]] { return home->stuck_here(); };
+        auto some = co_await runtime::submit(*map_.shards[i], std::move(there));
+        std::move(some.begin(), some.end(), std::back_inserter(out));
+    }
+    co_return out;
+}
+
+task<std::vector<stuck_execution>> engine_service::stuck_here() {
+    std::vector<stuck_execution> out;
+    for (const auto& e : state_.table.all())
+        if (e->waits_for == pending::nothing) out.push_back({e->id, e->status, "nobody waits for anything"});
+    co_return out;
+}
+
+task<void> engine_service::maintain() {
+    const auto is_open = [this](execution_id id) {
+        const auto e = state_.table.find(id);
+        return e && !e->is_ended();
+    };
+    while (co_await runtime::sleep_for(runtime::seconds(1), stop_.get_token())) {
+        state_.keys.expire(state_.home.time().utc(), is_open);
+        for (const auto partition : partitions_) {
+            if (state_.journal.held_for_keys(partition) > held_for_keys_max) co_await rewrite_keys(partition);
+        }
+    }
+}
+
+task<void> engine_service::rewrite_keys(runtime::partition_id partition) {
+    const auto from = state_.journal.next_offset(partition);
+    const auto keys = state_.keys.of(partition, map_.partition_bits);
+    storage::record_header header;
+    header.type = static_cast<std::uint16_t>(record_type::key_table);
+    header.format = record_format;
+    header.entity_kind = entity_kind_partition;
+    header.partition = partition;
+    for (std::size_t i = 0; i < keys.size(); i += keys_per_record) {
+        const auto end = std::min(keys.size(), i + keys_per_record);
+        const std::vector<key_entry> some(keys.begin() + static_cast<std::ptrdiff_t>(i),
+                                          keys.begin() + static_cast<std::ptrdiff_t>(end));
+        const std::string payload = encode(some);
+        // Without room now, the next round tries again; what was written twice folds to the same.
+        if (!state_.journal.append(header, payload)) co_return;
+    }
+    const auto last = state_.journal.next_offset(partition) - 1;
+    const auto written = co_await state_.journal.durable_patiently(partition, last);
+    if (written) state_.journal.keys_are_behind(partition, from);
+}
+
+}  // namespace pipeline

@@ -1,0 +1,111 @@
+// The engine of one shard. A call is made on any shard, travels to the execution's home by submit(), and answers only what
+// is durable.
+#pragma once
+
+#include <vector>
+
+#include "pipeline/engine.hpp"
+#include "pipeline/saga.hpp"
+#include "pipeline/shard_state.hpp"
+#include "runtime/gate.hpp"
+
+namespace pipeline {
+
+class engine_service;
+
+struct engine_options {
+    operator_limits limits;
+    std::size_t queued_max = 100'000;  // this shard's share of admission.queued_max
+    std::size_t queued_max_node = 100'000;  // as the operator set it: what the refusal names
+    std::size_t user_open_max = 0;     // this shard's share; 0: none
+    runtime::seconds key_ttl{24 * 3600};
+};
+
+// Who owns what in this process: partition p belongs to shard p mod n.
+struct shard_map {
+    std::vector<runtime::shard*> shards;
+    std::vector<engine_service*> engines;
+    unsigned partition_bits = runtime::partition_bits_default;
+
+    [[nodiscard]] std::size_t owner_of(runtime::partition_id partition) const {
+        return partition.value % shards.size();
+    }
+    [[nodiscard]] std::size_t owner_of(runtime::slot slot) const {
+        return owner_of(runtime::partition_of(slot, partition_bits));
+    }
+    [[nodiscard]] std::vector<runtime::partition_id> partitions_of(std::size_t shard) const;
+};
+
+// Shard: calls of the engine interface, any; everything else, its own. Lifetime: stop() before destruction.
+class engine_service final : public engine {
+  public:
+    engine_service(shard_state& state, saga& saga, const shard_map& map, engine_options options);
+
+    // Opens this shard's partitions, folds what the log holds, and takes every unfinished execution up again.
+    runtime::task<runtime::result<void>> start();
+    // Takes no more work; what is accepted goes on.
+    void drain() { draining_ = true; }
+    runtime::task<void> stop();
+
+    [[nodiscard]] const operator_limits& limits() const override { return options_.limits; }
+    [[nodiscard]] runtime::shard& home_of(execution_id id) override;
+    [[nodiscard]] engine& on(runtime::shard& home) override;
+    task<outcome<accepted>> execute(principal who, script_request request, std::optional<idempotency> key) override;
+    task<outcome<execution_view>> find(principal who, execution_id id) override;
+    task<outcome<result_view>> result_of(principal who, execution_id id) override;
+    task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) override;
+    task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,
+                                  std::size_t limit) override;
+    task<outcome<void>> cancel(principal who, execution_id id) override;
+    task<outcome<std::unique_ptr<subscription>>> subscribe(principal who, execution_id id,
+                                                           std::uint32_t after) override;
+    task<std::vector<stuck_execution>> stuck() override;
+    [[nodiscard]] bool ready() const override;
+    [[nodiscard]] std::string describe() const override;
+
+    [[nodiscard]] const shard_state& state() const { return state_; }
+    [[nodiscard]] std::uint64_t accepted_total() const { return accepted_total_; }
+
+  private:
+    engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
+    runtime::shard& shard_of(execution_id id) const { return *map_.shards[map_.owner_of(id.home())]; }
+    runtime::slot own_slot();
+
+    // On the home shard.
+    task<outcome<accepted>> execute_here(principal who, script_request request, std::optional<idempotency> key,
+                                         runtime::slot slot);
+    task<outcome<accepted>> replay_here(principal who, key_table::entry bound, runtime::sha256_digest body);
+    task<outcome<execution_view>> find_here(principal who, execution_id id);
+    task<outcome<result_view>> result_here(principal who, execution_id id);
+    task<outcome<bool>> wait_here(principal who, execution_id id, runtime::steady_time deadline);
+    task<outcome<void>> cancel_here(principal who, execution_id id);
+    task<std::vector<execution_view>> list_here(principal who, list_filter filter, std::optional<execution_id> below,
+                                                std::size_t limit);
+    task<std::vector<stuck_execution>> stuck_here();
+
+    std::optional<failure> refusal(const principal& who, bool with_key) const;
+    // Null: the archive has it, or nobody; not the caller's counts as nobody.
+    std::shared_ptr<execution> open_one(const principal& who, execution_id id) const;
+    task<outcome<summary>> archived(principal who, execution_id id);
+    task<outcome<void>> after_commit(std::shared_ptr<execution> e);
+
+    task<void> maintain();
+    task<void> rewrite_keys(runtime::partition_id partition);
+
+    shard_state& state_;
+    saga& saga_;
+    const shard_map& map_;
+    engine_options options_;
+    runtime::id_generator ids_;
+    std::vector<runtime::partition_id> partitions_;
+    bool open_ = false;
+    bool draining_ = false;
+    std::uint64_t accepted_total_ = 0;
+    std::stop_source stop_;
+    runtime::gate gate_;
+};
+
+// What a failed log means to a client.
+failure storage_failure(runtime::error_code why);
+
+}  // namespace pipeline

@@ -1,0 +1,86 @@
+// The state of one execution: a fold over its records. apply() reads no clock, no randomness and no network; what is true
+// only while this process lives (who waits for what) stands apart at the end.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "pipeline/admission_queue.hpp"
+#include "pipeline/records.hpp"
+#include "runtime/event.hpp"
+
+namespace pipeline {
+
+// What an unfinished execution waits for. `nothing` at rest means that it is stuck, which is a bug.
+enum class pending : std::uint8_t { nothing, commit, seat, timer, program, archive };
+std::string_view to_string(pending value);
+
+// A record of an execution: where it is in the log, and its bytes as long as they are in the memory window.
+struct kept_record {
+    storage::record record;
+    // Made when the first subscriber asks, shared by all.
+    mutable std::vector<std::shared_ptr<const event>> events;
+};
+struct record_place {
+    storage::offset at = 0;
+    std::uint32_t first_event = 0;
+    std::uint16_t event_count = 0;
+    std::shared_ptr<const kept_record> kept;
+};
+
+// Shard: its home only. Lifetime: shared by the table, its saga and its subscribers.
+class execution {
+  public:
+    // From its accepted record. Nothing if that cannot be read.
+    static std::shared_ptr<execution> make(runtime::shard& home, const storage::record_view& accepted);
+
+    // Folds a further record. False if it cannot follow: a bug or a corrupt log. `keep` holds the bytes in memory.
+    bool apply(const storage::record_view& record, bool keep);
+
+    // The header of this execution's next record.
+    [[nodiscard]] storage::record_header next_header(record_type type, std::uint16_t event_count) const;
+    [[nodiscard]] execution_view view() const;
+    [[nodiscard]] bool is_ended() const { return is_terminal(status); }
+    [[nodiscard]] bool belongs_to(const principal& who) const;
+
+    // Drops the bytes of the oldest records that are durable, until at most `bytes_max` are kept.
+    void shrink_window(storage::offset durable, std::size_t bytes_max);
+
+    // The folded state.
+    execution_id id;
+    runtime::uuid tenant;
+    runtime::uuid user;
+    runtime::partition_id partition;
+    enum status status = status::queued;
+    std::uint32_t attempt = 1;
+    bool cancellation_requested = false;
+    runtime::utc_time not_before;  // a retry's backoff; 0 on the first attempt
+    std::optional<runtime::utc_time> started_at;
+    std::optional<runtime::utc_time> finished_at;
+    std::uint32_t last_event = 0;
+    storage::offset first_offset = 0;  // of its first record, blob pieces included
+    storage::offset last_offset = 0;
+    std::optional<verdict_view> verdict;
+    accepted_record spec;
+    std::vector<record_place> places;
+    std::size_t window_bytes = 0;
+
+    // True while this process lives, and only here.
+    pending waits_for = pending::nothing;
+    std::optional<admission_queue::ticket> place_in_queue;
+    bool has_seat = false;
+    bool in_archive = false;          // its document was taken: reads go there
+    std::stop_source cancel_program;  // ends the running attempt
+    runtime::event changed;           // a record was appended or became durable
+
+    explicit execution(runtime::shard& home) : changed(home) {}
+
+  private:
+    bool transition(const storage::record_view& record);
+    void remember(const storage::record_view& record, bool keep);
+    std::size_t window_start_ = 0;  // places before it are not kept
+};
+
+}  // namespace pipeline

@@ -1,0 +1,133 @@
+#include "pipeline/history.hpp"
+
+#include <algorithm>
+
+namespace pipeline {
+
+using runtime::result;
+using runtime::task;
+
+namespace {
+
+// How many records of a partition one read may bring; other executions' records among them are passed over.
+constexpr std::size_t records_per_read = 256;
+
+// Appends what lies above `after`; true when `bytes_max` is reached.
+bool take(history::events& out, const std::vector<std::shared_ptr<const event>>& from, std::uint32_t after,
+          std::size_t& bytes, std::size_t bytes_max) {
+    for (const auto& one : from) {
+        if (one->number <= after) continue;
+        out.push_back(one);
+        bytes += one->bytes.size() + 64;
+        if (bytes >= bytes_max) return true;
+    }
+    return false;
+}
+
+// The first place whose events reach above `after`.
+std::size_t place_after(const execution& e, std::uint32_t after) {
+    const auto it = std::partition_point(e.places.begin(), e.places.end(), [&](const record_place& p) {
+        return p.first_event + p.event_count <= after + 1;
+    });
+    return static_cast<std::size_t>(it - e.places.begin());
+}
+
+const std::vector<std::shared_ptr<const event>>* cached_events(const kept_record& kept) {
+    if (kept.events.empty()) {
+        auto made = events_of({kept.record.header, kept.record.payload});
+        if (!made) return nullptr;
+        kept.events = std::move(*made);
+    }
+    return &kept.events;
+}
+
+}  // namespace
+
+task<result<std::vector<storage::record>>> history::load(std::shared_ptr<execution> e, std::size_t place,
+                                                         std::size_t bytes_max) {
+    auto records = co_await journal_.log().read(e->partition, e->places[place].at, bytes_max, records_per_read);
+    if (!records) co_return records.error();
+    std::erase_if(*records, [&](const storage::record& r) {
+        return r.header.entity != e->id || r.header.type == static_cast<std::uint16_t>(record_type::blob_piece);
+    });
+    co_return records;
+}
+
+task<result<history::events>> history::read(std::shared_ptr<execution> e, std::uint32_t after, std::size_t bytes_max) {
+    events out;
+    std::size_t bytes = 0;
+    std::size_t place = place_after(*e, after);
+    while (place < e->places.size() && journal_.is_durable(e->partition, e->places[place].at)) {
+        if (const auto kept = e->places[place].kept) {
+            const auto* made = cached_events(*kept);
+            if (made == nullptr) co_return storage::make_error_code(storage::log_errc::corrupt);
+            if (take(out, *made, after, bytes, bytes_max)) break;
+            ++place;
+            continue;
+        }
+        if (e->in_archive) {
+            // The log may have let its records go.
+            if (!out.empty()) break;
+            co_return co_await read_archived(e->id, after, bytes_max);
+        }
+        const auto records = co_await load(e, place, bytes_max);
+        if (!records) {
+            if (e->in_archive) continue;
+            co_return records.error();
+        }
+        bool full = false;
+        for (const auto& record : *records) {
+            const auto made = events_of({record.header, record.payload});
+            if (!made) co_return storage::make_error_code(storage::log_errc::corrupt);
+            full = full || take(out, *made, after, bytes, bytes_max);
+            if (full) break;
+        }
+        if (full || records->empty()) break;
+        place += records->size();
+    }
+    co_return out;
+}
+
+task<result<history::events>> history::read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max) {
+    events out;
+    std::size_t bytes = 0;
+    const auto chunks = co_await archive_.events(id, after + 1, bytes_max);
+    if (!chunks) co_return chunks.error();
+    for (const auto& chunk : *chunks) {
+        const auto records = decode_chunk(chunk.bytes);
+        if (!records) co_return storage::make_error_code(storage::log_errc::corrupt);
+        for (const auto& record : *records) {
+            const auto made = events_of({record.header, record.payload});
+            if (!made) co_return storage::make_error_code(storage::log_errc::corrupt);
+            if (take(out, *made, after, bytes, bytes_max)) co_return out;
+        }
+    }
+    co_return out;
+}
+
+task<result<std::vector<storage::record>>> history::records(std::shared_ptr<execution> e) {
+    std::vector<storage::record> out;
+    for (const auto& blob : {e->spec.script.blob, e->spec.standard_input.blob}) {
+        for (storage::offset at = blob.first; blob.first != 0 && at < blob.first + blob.pieces;) {
+            auto pieces = co_await journal_.log().read(e->partition, at, storage::blob_piece_bytes_max, 1);
+            if (!pieces) co_return pieces.error();
+            at += pieces->size();
+            for (auto& piece : *pieces) out.push_back(std::move(piece));
+        }
+    }
+    for (std::size_t place = 0; place < e->places.size();) {
+        if (const auto kept = e->places[place].kept) {
+            out.push_back(kept->record);
+            ++place;
+            continue;
+        }
+        auto more = co_await load(e, place, 1 << 20);
+        if (!more) co_return more.error();
+        if (more->empty()) co_return storage::make_error_code(storage::log_errc::corrupt);
+        place += more->size();
+        for (auto& record : *more) out.push_back(std::move(record));
+    }
+    co_return out;
+}
+
+}  // namespace pipeline

@@ -1,0 +1,36 @@
+// Reads an execution's events back, from wherever they are: its memory window, the log, or the archive.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pipeline/execution.hpp"
+#include "pipeline/journal.hpp"
+#include "storage/api/archive.hpp"
+
+namespace pipeline {
+
+// Shard: its owner only.
+class history {
+  public:
+    history(journal& journal, storage::archive& archive) : journal_(journal), archive_(archive) {}
+
+    using events = std::vector<std::shared_ptr<const event>>;
+
+    // Durable events above number `after`, at most about `bytes_max` of output (at least one event); empty when there is
+    // none now.
+    runtime::task<runtime::result<events>> read(std::shared_ptr<execution> e, std::uint32_t after, std::size_t bytes_max);
+    // The same for an execution that only the archive knows.
+    runtime::task<runtime::result<events>> read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max);
+    // All records of an ended execution, blob pieces first, for its document.
+    runtime::task<runtime::result<std::vector<storage::record>>> records(std::shared_ptr<execution> e);
+
+  private:
+    runtime::task<runtime::result<std::vector<storage::record>>> load(std::shared_ptr<execution> e, std::size_t place,
+                                                                      std::size_t bytes_max);
+
+    journal& journal_;
+    storage::archive& archive_;
+};
+
+}  // namespace pipeline

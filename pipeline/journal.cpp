@@ -1,0 +1,157 @@
+#include "pipeline/journal.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+
+#include "runtime/base/assert.hpp"
+
+namespace pipeline {
+
+using runtime::error_code;
+using runtime::partition_id;
+using runtime::result;
+using runtime::task;
+using storage::log_errc;
+using storage::offset;
+
+journal::journal(runtime::shard& home, storage::log& log, unsigned partition_bits)
+    : home_(home), log_(log), bits_(partition_bits), states_(std::size_t{1} << partition_bits), progress_(home) {}
+
+void journal::opened(const storage::opened_partition& where) {
+    auto& s = state(where.partition);
+    s.open = true;
+    s.next = where.next;
+    s.durable = where.next - 1;
+    mine_.push_back(where.partition);
+}
+
+result<storage::record_header> journal::append(const storage::record_header& header, std::string_view payload) {
+    if (failed_) return failed_;
+    if (no_space_) return no_space_;
+    auto stored = log_.append(header, payload);
+    if (stored) state(header.partition).next = stored->at + 1;
+    return stored;
+}
+
+task<result<void>> journal::room() {
+    if (!failed_) co_await progress_.wait();
+    if (failed_) co_return failed_;
+    co_return result<void>();
+}
+
+bool journal::is_durable(partition_id partition, offset at) const { return at <= state(partition).durable; }
+offset journal::durable_through(partition_id partition) const { return state(partition).durable; }
+offset journal::next_offset(partition_id partition) const { return state(partition).next; }
+
+void journal::enlist(partition_state& where, offset at, bool patient, resumption resume) {
+    // Nearly always the newest; the few that are not keep the order.
+    auto place = where.waiters.end();
+    while (place != where.waiters.begin() && std::prev(place)->at > at) --place;
+    where.waiters.insert(place, waiter{at, patient, std::move(resume)});
+}
+
+task<result<void>> journal::wait(partition_id partition, offset at, bool patient) {
+    auto& where = state(partition);
+    if (at <= where.durable) co_return result<void>();
+    if (failed_) co_return failed_;
+    if (no_space_ && !patient) co_return no_space_;
+    log_.hurry();
+    auto start = [this, &where, at, patient](auto resume) { enlist(where, at, patient, std::move(resume)); };
+    auto token = boost::asio::as_tuple(runtime::use_task);
+    const auto [ec] = co_await boost::asio::async_initiate<decltype(token), void(error_code)>(start, token);
+    if (ec) co_return ec;
+    co_return result<void>();
+}
+
+task<result<void>> journal::durable(partition_id partition, offset at) { return wait(partition, at, false); }
+task<result<void>> journal::durable_patiently(partition_id partition, offset at) { return wait(partition, at, true); }
+
+task<result<bool>> journal::durable_until(partition_id partition, offset at, runtime::steady_time deadline) {
+    while (!is_durable(partition, at)) {
+        if (const auto why = health()) co_return why;
+        log_.hurry();
+        const bool moved = co_await progress_.wait_until(deadline);
+        if (!moved) co_return false;
+    }
+    co_return true;
+}
+
+void journal::committed(partition_id partition, offset through) {
+    auto& where = state(partition);
+    WEIR_ASSERT(through >= where.durable && through < where.next);
+    where.durable = through;
+    while (!where.waiters.empty() && where.waiters.front().at <= through) {
+        auto resume = std::move(where.waiters.front().resume);
+        where.waiters.pop_front();
+        home_.post([resume = std::move(resume)]() mutable { std::move(resume)(error_code()); });
+    }
+    if (progress_.waiting() > 0) progress_.notify_all();
+}
+
+void journal::fail_waiters(partition_state& where, error_code why, bool patient_too) {
+    std::deque<waiter> stay;
+    for (auto& w : where.waiters) {
+        if (w.patient && !patient_too) {
+            stay.push_back(std::move(w));
+            continue;
+        }
+        home_.post([resume = std::move(w.resume), why]() mutable { std::move(resume)(why); });
+    }
+    where.waiters.swap(stay);
+}
+
+void journal::failed(partition_id, error_code why) {
+    const bool heals = why == log_errc::no_space;
+    if (heals) {
+        no_space_ = why;
+    } else {
+        failed_ = why;
+    }
+    for (auto& where : states_) fail_waiters(where, why, !heals);
+    progress_.notify_all();
+}
+
+void journal::resumed() {
+    no_space_ = {};
+    progress_.notify_all();
+}
+
+void journal::pin(partition_id partition, offset first) {
+    auto& pins = state(partition).pins;
+    auto place = pins.end();
+    while (place != pins.begin() && std::prev(place)->first > first) --place;
+    pins.insert(place, needed{first, false});
+}
+
+void journal::unpin(partition_id partition, offset first) {
+    auto& pins = state(partition).pins;
+    const auto place = std::lower_bound(pins.begin(), pins.end(), first,
+                                        [](const needed& n, offset value) { return n.first < value; });
+    WEIR_ASSERT(place != pins.end() && place->first == first && !place->let_go);
+    place->let_go = true;
+    while (!pins.empty() && pins.front().let_go) pins.pop_front();
+    release_what_nobody_needs(partition);
+}
+
+void journal::keys_are_behind(partition_id partition, offset from) {
+    auto& where = state(partition);
+    where.keys_from = std::max(where.keys_from, from);
+    release_what_nobody_needs(partition);
+}
+
+offset journal::held_for_keys(partition_id partition) const {
+    const auto& where = state(partition);
+    const offset oldest = where.pins.empty() ? where.next : where.pins.front().first;
+    return oldest > where.keys_from ? oldest - where.keys_from : 0;
+}
+
+void journal::release_what_nobody_needs(partition_id partition) {
+    auto& where = state(partition);
+    const offset oldest = where.pins.empty() ? where.next : where.pins.front().first;
+    const offset below = std::min({oldest, where.keys_from, where.durable + 1});
+    if (below <= where.released) return;
+    where.released = below;
+    log_.release(partition, below);
+}
+
+}  // namespace pipeline

@@ -1,0 +1,98 @@
+// The shard's journal: appends records to the log, knows what is durable, and holds back outputs until the records that
+// caused them are. It also counts which records are still needed, so that the log can let go of the others.
+#pragma once
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <deque>
+#include <vector>
+
+#include "runtime/shard.hpp"
+#include "runtime/event.hpp"
+#include "storage/api/log.hpp"
+
+namespace pipeline {
+
+// Shard: its owner only. Lifetime: outlives everything that appends.
+class journal final : public storage::log_listener {
+  public:
+    journal(runtime::shard& home, storage::log& log, unsigned partition_bits);
+
+    // Called for each partition that this shard opened.
+    void opened(const storage::opened_partition& where);
+    [[nodiscard]] const std::vector<runtime::partition_id>& partitions() const { return mine_; }
+    [[nodiscard]] unsigned partition_bits() const { return bits_; }
+    [[nodiscard]] storage::log& log() { return log_; }
+
+    // Takes a record; see storage::log::append.
+    runtime::result<storage::record_header> append(const storage::record_header& header, std::string_view payload);
+    // Returns when an append that was refused (busy, no_space) may be tried again. Fails only for good.
+    runtime::task<runtime::result<void>> room();
+
+    [[nodiscard]] bool is_durable(runtime::partition_id partition, storage::offset at) const;
+    [[nodiscard]] storage::offset durable_through(runtime::partition_id partition) const;
+    // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then unknown),
+    // write_failed or closed for good. Hurries the log.
+    runtime::task<runtime::result<void>> durable(runtime::partition_id partition, storage::offset at);
+    // The same, but gives up at the deadline: false.
+    runtime::task<runtime::result<bool>> durable_until(runtime::partition_id partition, storage::offset at,
+                                                       runtime::steady_time deadline);
+    // As durable(), but waits through a full disk.
+    runtime::task<runtime::result<void>> durable_patiently(runtime::partition_id partition, storage::offset at);
+
+    // An entity's records from `first` on are needed, until it is let go.
+    void pin(runtime::partition_id partition, storage::offset first);
+    void unpin(runtime::partition_id partition, storage::offset first);
+    // Records before `from` hold no living idempotency key.
+    void keys_are_behind(runtime::partition_id partition, storage::offset from);
+    [[nodiscard]] storage::offset next_offset(runtime::partition_id partition) const;
+    // How many records stand between the oldest one needed for keys alone and the oldest needed by an entity.
+    [[nodiscard]] storage::offset held_for_keys(runtime::partition_id partition) const;
+
+    // Not failed, and there is space.
+    [[nodiscard]] runtime::error_code health() const { return failed_ ? failed_ : no_space_; }
+
+    void committed(runtime::partition_id partition, storage::offset through) override;
+    void failed(runtime::partition_id partition, runtime::error_code why) override;
+    void resumed() override;
+
+  private:
+    using resumption = boost::asio::any_completion_handler<void(runtime::error_code)>;
+    struct waiter {
+        storage::offset at;
+        bool patient;
+        resumption resume;
+    };
+    struct needed {
+        storage::offset first;
+        bool let_go;
+    };
+    struct partition_state {
+        bool open = false;
+        storage::offset durable = 0;
+        storage::offset next = 1;
+        storage::offset keys_from = 1;
+        storage::offset released = 1;
+        std::deque<waiter> waiters;  // rising `at`
+        std::deque<needed> pins;     // rising `first`
+    };
+
+    partition_state& state(runtime::partition_id partition) { return states_[partition.value]; }
+    [[nodiscard]] const partition_state& state(runtime::partition_id partition) const {
+        return states_[partition.value];
+    }
+    void enlist(partition_state& where, storage::offset at, bool patient, resumption resume);
+    void fail_waiters(partition_state& where, runtime::error_code why, bool patient_too);
+    void release_what_nobody_needs(runtime::partition_id partition);
+    runtime::task<runtime::result<void>> wait(runtime::partition_id partition, storage::offset at, bool patient);
+
+    runtime::shard& home_;
+    storage::log& log_;
+    unsigned bits_;
+    std::vector<runtime::partition_id> mine_;
+    std::vector<partition_state> states_;
+    runtime::error_code failed_;
+    runtime::error_code no_space_;
+    runtime::event progress_;
+};
+
+}  // namespace pipeline

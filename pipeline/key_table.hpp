@@ -1,0 +1,55 @@
+// Idempotency keys of a shard's partitions: key hash to (execution, body, expiry). A fold over accepted and key_table
+// records; at most 80 bytes a key.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include "pipeline/records.hpp"
+
+namespace pipeline {
+
+// SHA-256(tenant, user, route, key); its first 16 bits are the slot of an execution that is accepted under the key.
+struct key_digest {
+    key_hash key;
+    runtime::slot home;
+};
+key_digest digest_of(const principal& who, std::string_view route, std::string_view key);
+
+// Shard: its owner only.
+class key_table {
+  public:
+    explicit key_table(std::size_t keys_max) : keys_max_(keys_max) {}
+
+    struct entry {
+        runtime::sha256_digest body_sha256;
+        execution_id execution;
+        runtime::utc_time expires;
+        storage::offset at;  // of the record that bound it
+    };
+    [[nodiscard]] const entry* find(const key_hash& key) const;
+    void insert(const key_entry& key, storage::offset at);
+    // Forgets keys whose time has come and whose execution `is_open` no longer knows. A few at a time.
+    void expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open);
+    [[nodiscard]] bool full() const { return entries_.size() >= keys_max_; }
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    [[nodiscard]] std::size_t keys_max() const { return keys_max_; }
+    // The living keys of one partition.
+    [[nodiscard]] std::vector<key_entry> of(runtime::partition_id partition, unsigned partition_bits) const;
+
+  private:
+    struct hash {
+        std::size_t operator()(const key_hash& key) const noexcept {
+            std::size_t word = 0;
+            for (std::size_t i = 0; i < sizeof word; ++i) word = word << 8 | key[i];
+            return word;
+        }
+    };
+    std::size_t keys_max_;
+    std::unordered_map<key_hash, entry, hash> entries_;
+    std::deque<std::pair<runtime::utc_time, key_hash>> by_expiry_;
+};
+
+}  // namespace pipeline

@@ -1,0 +1,305 @@
+#include "pipeline/records.hpp"
+
+#include <algorithm>
+
+#include "pipeline/records.pb.h"
+
+namespace pipeline {
+namespace {
+
+void fill(proto::Payload& out, const payload_bytes& in) {
+    if (in.is_blob()) {
+        out.set_blob_first(in.blob.first);
+        out.set_blob_pieces(in.blob.pieces);
+        out.set_blob_bytes(in.blob.bytes);
+    } else {
+        out.set_inline_bytes(in.inline_bytes);
+    }
+}
+
+payload_bytes read(const proto::Payload& in) {
+    payload_bytes out;
+    out.inline_bytes = in.inline_bytes();
+    out.blob = {in.blob_first(), in.blob_pieces(), in.blob_bytes()};
+    return out;
+}
+
+template <class Container>
+std::string to_bytes(const Container& in) {
+    return {reinterpret_cast<const char*>(in.data()), in.size()};
+}
+
+// False when the size is another one.
+template <class Container>
+bool from_bytes(Container& out, const std::string& in) {
+    if (in.size() != out.size()) return false;
+    std::copy_n(in.begin(), out.size(), reinterpret_cast<char*>(out.data()));
+    return true;
+}
+
+void fill(proto::KeyEntry& out, const key_entry& in) {
+    out.set_key_hash(to_bytes(in.key));
+    out.set_body_sha256(to_bytes(in.body_sha256));
+    if (!in.execution.is_nil()) out.set_execution(to_bytes(in.execution.bytes));
+    out.set_expires_us(in.expires.microseconds_since_epoch);
+}
+
+std::optional<key_entry> read(const proto::KeyEntry& in) {
+    key_entry out;
+    if (!from_bytes(out.key, in.key_hash()) || !from_bytes(out.body_sha256, in.body_sha256())) return std::nullopt;
+    if (!in.execution().empty() && !from_bytes(out.execution.bytes, in.execution())) return std::nullopt;
+    out.expires = {in.expires_us()};
+    return out;
+}
+
+void fill(proto::Verdict& out, const verdict_view& in) {
+    out.set_status(static_cast<std::uint32_t>(in.status));
+    if (in.exit_code) out.set_exit_code(*in.exit_code);
+    if (in.signal) out.set_signal(*in.signal);
+    out.set_error_type(static_cast<std::uint32_t>(in.error_type));
+    out.set_error_message(in.error_message);
+    out.set_stdout_truncated(in.stdout_truncated);
+    out.set_stderr_truncated(in.stderr_truncated);
+    if (!in.resource_usage) return;
+    auto& usage = *out.mutable_usage();
+    usage.set_wall_us(in.resource_usage->wall_us);
+    if (in.resource_usage->cpu_us) usage.set_cpu_us(*in.resource_usage->cpu_us);
+    if (in.resource_usage->peak_memory_bytes) usage.set_peak_memory_bytes(*in.resource_usage->peak_memory_bytes);
+    if (in.resource_usage->peak_processes) usage.set_peak_processes(*in.resource_usage->peak_processes);
+    usage.set_output_bytes(in.resource_usage->output_bytes);
+}
+
+std::optional<verdict_view> read(const proto::Verdict& in) {
+    if (in.status() > static_cast<std::uint32_t>(status::cancelled)) return std::nullopt;
+    if (in.error_type() > static_cast<std::uint32_t>(error_type::cancelled)) return std::nullopt;
+    verdict_view out;
+    out.status = static_cast<status>(in.status());
+    if (in.has_exit_code()) out.exit_code = in.exit_code();
+    if (in.has_signal()) out.signal = in.signal();
+    out.error_type = static_cast<error_type>(in.error_type());
+    out.error_message = in.error_message();
+    out.stdout_truncated = in.stdout_truncated();
+    out.stderr_truncated = in.stderr_truncated();
+    if (!in.has_usage()) return out;
+    usage used;
+    used.wall_us = in.usage().wall_us();
+    if (in.usage().has_cpu_us()) used.cpu_us = in.usage().cpu_us();
+    if (in.usage().has_peak_memory_bytes()) used.peak_memory_bytes = in.usage().peak_memory_bytes();
+    if (in.usage().has_peak_processes()) used.peak_processes = in.usage().peak_processes();
+    used.output_bytes = in.usage().output_bytes();
+    out.resource_usage = used;
+    return out;
+}
+
+template <class Labels>
+void fill_labels(Labels& out, const std::map<std::string, std::string>& in) {
+    for (const auto& [name, value] : in) {
+        auto& label = *out.Add();
+        label.set_name(name);
+        label.set_value(value);
+    }
+}
+
+template <class Labels>
+std::map<std::string, std::string> read_labels(const Labels& in) {
+    std::map<std::string, std::string> out;
+    for (const auto& label : in) out.emplace(label.name(), label.value());
+    return out;
+}
+
+template <class Message>
+std::optional<Message> parse(std::string_view payload) {
+    Message message;
+    if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+    return message;
+}
+
+}  // namespace
+
+std::string encode(const accepted_record& value) {
+    proto::Accepted out;
+    out.set_tenant(value.tenant);
+    out.set_user(value.user);
+    out.set_lang(value.lang);
+    out.set_lang_version(value.lang_version);
+    fill(*out.mutable_script(), value.script);
+    for (const auto& arg : value.args) out.add_args(arg);
+    fill(*out.mutable_standard_input(), value.standard_input);
+    out.set_priority(static_cast<std::uint32_t>(value.priority));
+    auto& limits = *out.mutable_limits();
+    limits.set_wall_ms(value.limits.wall_ms);
+    limits.set_cpu_ms(value.limits.cpu_ms);
+    limits.set_memory_bytes(value.limits.memory_bytes);
+    limits.set_processes(value.limits.processes);
+    limits.set_output_bytes(value.limits.output_bytes);
+    limits.set_disk_bytes(value.limits.disk_bytes);
+    limits.set_kill_on_output_limit(value.limits.kill_on_output_limit);
+    auto& retry = *out.mutable_retry();
+    retry.set_attempts_max(value.retry.attempts_max);
+    for (const error_type on : value.retry.on) retry.add_on(static_cast<std::uint32_t>(on));
+    retry.set_backoff_ms(value.retry.backoff_ms);
+    fill_labels(*out.mutable_labels(), value.labels);
+    out.set_traceparent(value.traceparent);
+    if (value.key) fill(*out.mutable_key(), *value.key);
+    return out.SerializeAsString();
+}
+
+std::optional<accepted_record> decode_accepted(std::string_view payload) {
+    const auto in = parse<proto::Accepted>(payload);
+    if (!in || in->priority() > static_cast<std::uint32_t>(priority::background)) return std::nullopt;
+    accepted_record out;
+    out.tenant = in->tenant();
+    out.user = in->user();
+    out.lang = in->lang();
+    out.lang_version = in->lang_version();
+    out.script = read(in->script());
+    out.args.assign(in->args().begin(), in->args().end());
+    out.standard_input = read(in->standard_input());
+    out.priority = static_cast<priority>(in->priority());
+    const auto& limits = in->limits();
+    out.limits = {limits.wall_ms(),   limits.cpu_ms(),       limits.memory_bytes(),
+                  limits.processes(), limits.output_bytes(), limits.disk_bytes(),
+                  limits.kill_on_output_limit()};
+    out.retry.attempts_max = in->retry().attempts_max();
+    for (const auto on : in->retry().on()) {
+        if (on > static_cast<std::uint32_t>(error_type::cancelled)) return std::nullopt;
+        out.retry.on.push_back(static_cast<error_type>(on));
+    }
+    out.retry.backoff_ms = in->retry().backoff_ms();
+    out.labels = read_labels(in->labels());
+    out.traceparent = in->traceparent();
+    if (in->has_key()) {
+        out.key = read(in->key());
+        if (!out.key) return std::nullopt;
+    }
+    return out;
+}
+
+std::string encode(const output_record& value) {
+    proto::Output out;
+    out.set_stream(static_cast<std::uint32_t>(value.stream));
+    out.set_offset(value.offset);
+    out.set_is_text(value.is_text);
+    out.set_bytes(value.bytes);
+    return out.SerializeAsString();
+}
+
+std::optional<output_record> decode_output(std::string_view payload) {
+    auto in = parse<proto::Output>(payload);
+    if (!in || in->stream() > 1) return std::nullopt;
+    return output_record{static_cast<stream>(in->stream()), in->offset(), in->is_text(),
+                         std::move(*in->mutable_bytes())};
+}
+
+std::string encode(const attempt_ended_record& value) {
+    proto::AttemptEnded out;
+    fill(*out.mutable_verdict(), value.verdict);
+    out.set_next_not_before_us(value.next_not_before.microseconds_since_epoch);
+    return out.SerializeAsString();
+}
+
+std::optional<attempt_ended_record> decode_attempt_ended(std::string_view payload) {
+    const auto in = parse<proto::AttemptEnded>(payload);
+    if (!in) return std::nullopt;
+    auto verdict = read(in->verdict());
+    if (!verdict) return std::nullopt;
+    return attempt_ended_record{std::move(*verdict), {in->next_not_before_us()}};
+}
+
+std::string encode(const verdict_view& value) {
+    proto::Concluded out;
+    fill(*out.mutable_verdict(), value);
+    return out.SerializeAsString();
+}
+
+std::optional<verdict_view> decode_concluded(std::string_view payload) {
+    const auto in = parse<proto::Concluded>(payload);
+    if (!in) return std::nullopt;
+    return read(in->verdict());
+}
+
+std::string encode(const std::vector<key_entry>& keys) {
+    proto::KeyTable out;
+    for (const auto& key : keys) fill(*out.add_keys(), key);
+    return out.SerializeAsString();
+}
+
+std::optional<std::vector<key_entry>> decode_keys(std::string_view payload) {
+    const auto in = parse<proto::KeyTable>(payload);
+    if (!in) return std::nullopt;
+    std::vector<key_entry> out;
+    for (const auto& key : in->keys()) {
+        auto entry = read(key);
+        if (!entry) return std::nullopt;
+        out.push_back(*entry);
+    }
+    return out;
+}
+
+std::string encode(const summary& value) {
+    proto::Summary out;
+    out.set_lang(value.lang);
+    out.set_lang_version(value.lang_version);
+    out.set_priority(static_cast<std::uint32_t>(value.priority));
+    fill_labels(*out.mutable_labels(), value.labels);
+    out.set_attempt(value.attempt);
+    out.set_started_us(value.started_at ? value.started_at->microseconds_since_epoch : 0);
+    out.set_finished_us(value.finished_at.microseconds_since_epoch);
+    out.set_last_event(value.last_event);
+    fill(*out.mutable_verdict(), value.verdict);
+    return out.SerializeAsString();
+}
+
+std::optional<summary> decode_summary(std::string_view bytes) {
+    const auto in = parse<proto::Summary>(bytes);
+    if (!in || in->priority() > static_cast<std::uint32_t>(priority::background)) return std::nullopt;
+    auto verdict = read(in->verdict());
+    if (!verdict) return std::nullopt;
+    summary out;
+    out.lang = in->lang();
+    out.lang_version = in->lang_version();
+    out.priority = static_cast<priority>(in->priority());
+    out.labels = read_labels(in->labels());
+    out.attempt = in->attempt();
+    if (in->started_us() != 0) out.started_at = runtime::utc_time{in->started_us()};
+    out.finished_at = {in->finished_us()};
+    out.last_event = in->last_event();
+    out.verdict = std::move(*verdict);
+    return out;
+}
+
+std::string encode_chunk(const std::vector<storage::record>& records) {
+    proto::ArchivedRecords out;
+    for (const auto& record : records) {
+        auto& one = *out.add_records();
+        one.set_type(record.header.type);
+        one.set_time_us(record.header.time.microseconds_since_epoch);
+        one.set_attempt(record.header.attempt);
+        one.set_first_event(record.header.first_event);
+        one.set_event_count(record.header.event_count);
+        one.set_payload(record.payload);
+    }
+    return out.SerializeAsString();
+}
+
+std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes) {
+    auto in = parse<proto::ArchivedRecords>(bytes);
+    if (!in) return std::nullopt;
+    std::vector<storage::record> out;
+    out.reserve(static_cast<std::size_t>(in->records_size()));
+    for (auto& one : *in->mutable_records()) {
+        storage::record record;
+        record.header.type = static_cast<std::uint16_t>(one.type());
+        record.header.format = record_format;
+        record.header.entity_kind = entity_kind_execution;
+        record.header.time = {one.time_us()};
+        record.header.attempt = static_cast<std::uint16_t>(one.attempt());
+        record.header.first_event = one.first_event();
+        record.header.event_count = static_cast<std::uint16_t>(one.event_count());
+        record.payload = std::move(*one.mutable_payload());
+        out.push_back(std::move(record));
+    }
+    return out;
+}
+
+}  // namespace pipeline

@@ -1,0 +1,113 @@
+// The pipeline's record types and what their payloads hold, as plain structs; records.proto has them on the wire.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/engine.hpp"
+#include "storage/api/archive.hpp"
+#include "storage/api/blobs.hpp"
+#include "storage/api/log.hpp"
+
+namespace pipeline {
+
+// Numbers are for ever.
+enum class record_type : std::uint16_t {
+    blob_piece = 1,
+    accepted = 2,
+    scheduled = 3,
+    started = 4,
+    output = 5,
+    attempt_ended = 6,
+    cancellation_requested = 7,
+    concluded = 8,
+    key_table = 9,
+};
+
+inline constexpr std::uint8_t entity_kind_execution = 1;
+inline constexpr std::uint8_t entity_kind_partition = 2;
+inline constexpr std::uint8_t record_format = 1;
+
+// Bytes in the record, or claim-checked.
+struct payload_bytes {
+    std::string inline_bytes;
+    storage::blob_reference blob;  // first == 0: inline
+    [[nodiscard]] bool is_blob() const { return blob.first != 0; }
+};
+
+using key_hash = std::array<std::uint8_t, 16>;
+
+struct key_entry {
+    key_hash key{};
+    runtime::sha256_digest body_sha256{};
+    execution_id execution;
+    runtime::utc_time expires;
+};
+
+struct accepted_record {
+    std::string tenant;
+    std::string user;
+    std::string lang;
+    std::string lang_version;
+    payload_bytes script;
+    std::vector<std::string> args;
+    payload_bytes standard_input;
+    enum priority priority = priority::normal;
+    script_limits limits;
+    retry_policy retry;
+    std::map<std::string, std::string> labels;
+    std::string traceparent;
+    std::optional<key_entry> key;
+};
+
+struct output_record {
+    enum stream stream = stream::standard_output;
+    std::uint64_t offset = 0;
+    bool is_text = true;
+    std::string bytes;
+};
+
+struct attempt_ended_record {
+    verdict_view verdict;
+    runtime::utc_time next_not_before;
+};
+
+// Encoders of payloads. Decoders give nothing for bytes that are no such payload.
+std::string encode(const accepted_record& value);
+std::string encode(const output_record& value);
+std::string encode(const attempt_ended_record& value);
+std::string encode(const verdict_view& value);  // of a concluded record
+std::string encode(const std::vector<key_entry>& keys);
+std::optional<accepted_record> decode_accepted(std::string_view payload);
+std::optional<output_record> decode_output(std::string_view payload);
+std::optional<attempt_ended_record> decode_attempt_ended(std::string_view payload);
+std::optional<verdict_view> decode_concluded(std::string_view payload);
+std::optional<std::vector<key_entry>> decode_keys(std::string_view payload);
+
+// The summary of an archived execution.
+struct summary {
+    std::string lang;
+    std::string lang_version;
+    enum priority priority = priority::normal;
+    std::map<std::string, std::string> labels;
+    std::uint32_t attempt = 1;
+    std::optional<runtime::utc_time> started_at;
+    runtime::utc_time finished_at;
+    std::uint32_t last_event = 0;
+    verdict_view verdict;
+};
+std::string encode(const summary& value);
+std::optional<summary> decode_summary(std::string_view bytes);
+
+// A chunk of records, as the archive keeps them, and back.
+std::string encode_chunk(const std::vector<storage::record>& records);
+std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes);
+
+// The events that a record holds, rendered from nothing but the record: the same from log and archive, for ever. Nothing
+// for a payload that cannot be read.
+std::optional<std::vector<std::shared_ptr<const event>>> events_of(const storage::record_view& record);
+
+}  // namespace pipeline

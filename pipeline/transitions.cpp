@@ -1,0 +1,142 @@
+#include "pipeline/transitions.hpp"
+
+#include "runtime/base/assert.hpp"
+
+namespace pipeline {
+
+using runtime::result;
+using runtime::task;
+
+transitions::transitions(runtime::shard& home, journal& journal, storage::blobs& blobs, execution_table& table,
+                         std::size_t window_bytes_max)
+    : home_(home), journal_(journal), blobs_(blobs), table_(table), window_bytes_max_(window_bytes_max) {}
+
+namespace {
+
+// Puts bytes beside the record if they are many, else into it.
+result<payload_bytes> claim_check(storage::blobs& blobs, const storage::record_header& like, std::string bytes) {
+    payload_bytes out;
+    if (bytes.size() <= storage::blob_inline_bytes_max) {
+        out.inline_bytes = std::move(bytes);
+        return out;
+    }
+    const auto blob = blobs.put(like, bytes);
+    if (!blob) return blob.error();
+    out.blob = *blob;
+    return out;
+}
+
+storage::record_header first_header(const principal& who, execution_id id, runtime::partition_id partition) {
+    storage::record_header header;
+    header.type = static_cast<std::uint16_t>(record_type::accepted);
+    header.format = record_format;
+    header.entity_kind = entity_kind_execution;
+    header.partition = partition;
+    header.entity = id;
+    header.tenant = who.tenant_id;
+    header.user = who.user_id;
+    header.first_event = 1;
+    header.event_count = 3;
+    header.attempt = 1;
+    return header;
+}
+
+}  // namespace
+
+result<std::shared_ptr<execution>> transitions::accept(const principal& who, script_request request, execution_id id,
+                                                       std::optional<key_entry> key) {
+    const auto partition = runtime::partition_of(id.home(), journal_.partition_bits());
+    const auto header = first_header(who, id, partition);
+    auto script = claim_check(blobs_, header, std::move(request.script));
+    if (!script) return script.error();
+    auto standard_input = claim_check(blobs_, header, std::move(request.standard_input));
+    if (!standard_input) return standard_input.error();
+
+    accepted_record record;
+    record.tenant = who.tenant;
+    record.user = who.user;
+    record.lang = std::move(request.lang);
+    record.lang_version = std::move(request.lang_version);
+    record.script = std::move(*script);
+    record.args = std::move(request.args);
+    record.standard_input = std::move(*standard_input);
+    record.priority = request.priority;
+    record.limits = request.limits;
+    record.retry = std::move(request.retry);
+    record.labels = std::move(request.labels);
+    record.traceparent = std::move(request.traceparent);
+    record.key = key;
+
+    const std::string payload = encode(record);
+    const auto stored = journal_.append(header, payload);
+    if (!stored) return stored.error();
+    const storage::record_view view{*stored, payload};
+    auto e = execution::make(home_, view);
+    WEIR_ASSERT(e != nullptr && e->apply(view, true));
+    journal_.pin(partition, e->first_offset);
+    table_.insert(e);
+    return e;
+}
+
+void transitions::fold(execution& e, const storage::record_header& stored, std::string_view payload) {
+    const storage::record_view view{stored, payload};
+    WEIR_ASSERT(e.apply(view, true));
+    if (e.is_ended()) table_.ended(e);
+    e.shrink_window(journal_.durable_through(e.partition), window_bytes_max_);
+    e.changed.notify_all();
+}
+
+task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type type, std::uint16_t event_count,
+                                       std::string payload) {
+    // At first without waiting, so that what becomes true together is together in one batch.
+    auto stored = journal_.append(e->next_header(type, event_count), payload);
+    while (!stored) {
+        if (stored.error() != storage::log_errc::busy && stored.error() != storage::log_errc::no_space)
+            co_return stored.error();
+        const auto room = co_await journal_.room();
+        if (!room) co_return room.error();
+        // The execution may have changed while we waited: its header is made anew.
+        stored = journal_.append(e->next_header(type, event_count), payload);
+    }
+    fold(*e, *stored, payload);
+    co_return result<void>();
+}
+
+result<void> transitions::request_cancellation(execution& e) {
+    if (e.cancellation_requested || e.is_ended()) return {};
+    const auto stored = journal_.append(e.next_header(record_type::cancellation_requested, 1), {});
+    if (!stored) return stored.error();
+    fold(e, *stored, {});
+    return {};
+}
+
+task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
+    const auto appended = co_await append(e, record_type::scheduled, 1, {});
+    if (!appended) co_return appended;
+    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+}
+
+task<result<void>> transitions::start(std::shared_ptr<execution> e) {
+    co_return co_await append(std::move(e), record_type::started, 1, {});
+}
+
+task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
+    std::string payload = encode(what);
+    const auto appended = co_await append(e, record_type::output, 1, std::move(payload));
+    if (!appended) co_return appended;
+    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+}
+
+task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attempt_ended_record what) {
+    std::string payload = encode(what);
+    co_return co_await append(std::move(e), record_type::attempt_ended, 2, std::move(payload));
+}
+
+task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_view verdict) {
+    std::string payload = encode(verdict);
+    const auto appended = co_await append(e, record_type::concluded, 1, std::move(payload));
+    if (!appended) co_return appended;
+    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+}
+
+}  // namespace pipeline
