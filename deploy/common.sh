@@ -14,22 +14,29 @@ compile_jobs() {
     echo "$jobs"
 }
 
-# build PRESET [TARGET...]: configures if that was never done or the presets changed, and builds.
+# configure PRESET: if that was never done, or the presets have changed since.
+configure() {
+    local folder=build/$1
+    if [[ -f $folder/build.ninja && ! CMakePresets.json -nt $folder/build.ninja ]]; then return 0; fi
+    say "== Configuring $folder"
+    mkdir -p build
+    if ! cmake --preset "$1" >"$folder.configure.log" 2>&1; then
+        cat "$folder.configure.log" >&2
+        say "Configuring $folder failed."
+        return 1
+    fi
+    rm -f "$folder.configure.log"
+    touch "$folder/build.ninja"
+}
+
+# build PRESET [TARGET...]
 build() {
     local preset=$1 folder=build/$1 began=$SECONDS jobs targets=()
     shift
     if (($# > 0)); then targets=(--target "$@"); fi
+    configure "$preset" || return 1
     jobs=$(compile_jobs)
-    if [[ ! -f $folder/build.ninja || CMakePresets.json -nt $folder/build.ninja ]]; then
-        say "== Configuring $folder"
-        mkdir -p build
-        cmake --preset "$preset" >"$folder.configure.log" 2>&1 || {
-            cat "$folder.configure.log" >&2
-            say "Configuring $folder failed."
-            return 1
-        }
-    fi
-    say "== Building $folder, $jobs jobs${*:+: }$*"
+    say "== Building $folder, $jobs jobs"
     NINJA_STATUS='[%f/%t, %e s] ' cmake --build "$folder" -j "$jobs" "${targets[@]}" >&2 || return 1
     say "== $folder is up to date after $((SECONDS - began)) s"
 }
