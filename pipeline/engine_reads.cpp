@@ -74,28 +74,24 @@ class live_subscription final : public subscription {
             }
             const auto news = co_await wait(deadline);
             if (!news) co_return storage_failure(news.error());
-            if (!*news) co_return out;
+            if (*news == wait_end::deadline) co_return out;
         }
     }
 
   private:
-    // False when the deadline came.
-    task<runtime::result<bool>> wait(runtime::steady_time deadline) {
-        if (cursor_ == execution_->last_event) {
-            const bool changed = co_await execution_->changed.wait_until(deadline);
-            co_return changed;
+    task<runtime::result<wait_end>> wait(runtime::steady_time deadline) {
+        if (cursor_ < execution_->last_event) {
+            // The next event was appended but is not durable yet.
+            const auto place = std::partition_point(
+                execution_->places.begin(), execution_->places.end(),
+                [&](const record_place& p) { return p.first_event + p.event_count <= cursor_ + 1; });
+            const auto durable = co_await state_.journal.durable_until(execution_->partition, place->at, deadline);
+            // A full disk heals; the stream waits through it.
+            if (durable || durable.error() != storage::log_errc::no_space) co_return durable;
         }
-        // The next event was appended but is not durable yet.
-        const auto place = std::partition_point(
-            execution_->places.begin(), execution_->places.end(),
-            [&](const record_place& p) { return p.first_event + p.event_count <= cursor_ + 1; });
-        const auto durable = co_await state_.journal.durable_until(execution_->partition, place->at, deadline);
-        // A full disk heals; the stream waits through it.
-        if (!durable && durable.error() == storage::log_errc::no_space) {
-            const bool changed = co_await execution_->changed.wait_until(deadline);
-            co_return changed;
-        }
-        co_return durable;
+        const bool changed = co_await execution_->changed.wait_until(deadline);
+        if (changed) co_return wait_end::came;
+        co_return wait_end::deadline;
     }
 
     shard_state& state_;

@@ -175,7 +175,7 @@ task<outcome<accepted>> engine_service::replay_here(principal who, key_table::en
     const auto deadline = state_.home.time().steady() + idempotency_wait;
     const auto decided = co_await state_.journal.durable_until(partition, bound.at, deadline);
     if (!decided) co_return storage_failure(decided.error());
-    if (!*decided) {
+    if (*decided == wait_end::deadline) {
         auto out = make_failure(failure_code::idempotency_in_progress, "the first request under this key is undecided");
         out.retry_after_s = 1;
         co_return out;

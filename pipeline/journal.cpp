@@ -66,14 +66,14 @@ task<result<void>> journal::wait(partition_id partition, offset at, bool patient
 task<result<void>> journal::durable(partition_id partition, offset at) { return wait(partition, at, false); }
 task<result<void>> journal::durable_patiently(partition_id partition, offset at) { return wait(partition, at, true); }
 
-task<result<bool>> journal::durable_until(partition_id partition, offset at, runtime::steady_time deadline) {
+task<result<wait_end>> journal::durable_until(partition_id partition, offset at, runtime::steady_time deadline) {
     while (!is_durable(partition, at)) {
         if (const auto why = health()) co_return why;
         log_.hurry();
         const bool moved = co_await progress_.wait_until(deadline);
-        if (!moved) co_return false;
+        if (!moved) co_return wait_end::deadline;
     }
-    co_return true;
+    co_return wait_end::came;
 }
 
 void journal::committed(partition_id partition, offset through) {

@@ -12,6 +12,9 @@
 
 namespace pipeline {
 
+// How a wait with a deadline ended. Not a bool: result<bool> of Boost 1.81 cannot hold an error.
+enum class wait_end : std::uint8_t { came, deadline };
+
 // Shard: its owner only. Lifetime: outlives everything that appends.
 class journal final : public storage::log_listener {
   public:
@@ -33,9 +36,9 @@ class journal final : public storage::log_listener {
     // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then unknown),
     // write_failed or closed for good. Hurries the log.
     runtime::task<runtime::result<void>> durable(runtime::partition_id partition, storage::offset at);
-    // The same, but gives up at the deadline: false.
-    runtime::task<runtime::result<bool>> durable_until(runtime::partition_id partition, storage::offset at,
-                                                       runtime::steady_time deadline);
+    // The same, but gives up at the deadline.
+    runtime::task<runtime::result<wait_end>> durable_until(runtime::partition_id partition, storage::offset at,
+                                                           runtime::steady_time deadline);
     // As durable(), but waits through a full disk.
     runtime::task<runtime::result<void>> durable_patiently(runtime::partition_id partition, storage::offset at);
 

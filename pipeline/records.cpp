@@ -1,5 +1,7 @@
 #include "pipeline/records.hpp"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 
 #include "pipeline/records.pb.h"
@@ -106,6 +108,9 @@ std::map<std::string, std::string> read_labels(const Labels& in) {
     for (const auto& label : in) out.emplace(label.name(), label.value());
     return out;
 }
+
+// Protobuf would print what it cannot parse; our answer is the return value.
+[[maybe_unused]] const auto quiet = google::protobuf::SetLogHandler(nullptr);
 
 template <class Message>
 std::optional<Message> parse(std::string_view payload) {

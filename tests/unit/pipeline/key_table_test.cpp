@@ -1,0 +1,70 @@
+#include "pipeline/key_table.hpp"
+
+#include <gtest/gtest.h>
+
+namespace pipeline {
+namespace {
+
+key_entry entry(const principal& who, std::string_view name, std::int64_t expires_us) {
+    key_entry out;
+    const auto digest = digest_of(who, "POST /x", name);
+    out.key = digest.key;
+    out.execution.bytes[14] = static_cast<std::uint8_t>(digest.home.value >> 8);
+    out.execution.bytes[15] = static_cast<std::uint8_t>(digest.home.value);
+    out.expires = {expires_us};
+    return out;
+}
+
+TEST(key_table, the_same_key_of_another_user_or_route_is_another_key) {
+    const auto a = make_principal("t", "a", false);
+    const auto b = make_principal("t", "b", false);
+    EXPECT_NE(digest_of(a, "POST /x", "k").key, digest_of(b, "POST /x", "k").key);
+    EXPECT_NE(digest_of(a, "POST /x", "k").key, digest_of(a, "POST /y", "k").key);
+    // No two ways to cut the same bytes.
+    EXPECT_NE(digest_of(make_principal("t", "ab", false), "c", "k").key,
+              digest_of(make_principal("t", "a", false), "bc", "k").key);
+}
+
+TEST(key_table, forgets_a_key_when_its_time_has_come_and_its_execution_is_over) {
+    const auto who = make_principal("t", "a", false);
+    key_table table(10);
+    const auto one = entry(who, "one", 100);
+    table.insert(one, 5);
+    bool open = true;
+    const auto is_open = [&](execution_id) { return open; };
+    table.expire({99}, is_open);
+    EXPECT_NE(table.find(one.key), nullptr);
+    table.expire({100}, is_open);
+    EXPECT_NE(table.find(one.key), nullptr) << "its execution is open";
+    open = false;
+    table.expire({100}, is_open);
+    EXPECT_NE(table.find(one.key), nullptr) << "looked at again a minute later";
+    table.expire({61'000'000}, is_open);
+    EXPECT_EQ(table.find(one.key), nullptr);
+}
+
+TEST(key_table, is_full_at_its_limit) {
+    const auto who = make_principal("t", "a", false);
+    key_table table(2);
+    table.insert(entry(who, "1", 1), 1);
+    EXPECT_FALSE(table.full());
+    table.insert(entry(who, "2", 1), 2);
+    EXPECT_TRUE(table.full());
+    table.insert(entry(who, "2", 1), 3);
+    EXPECT_EQ(table.size(), 2U);
+}
+
+TEST(key_table, gives_the_keys_of_one_partition) {
+    const auto who = make_principal("t", "a", false);
+    key_table table(1000);
+    std::size_t sum = 0;
+    for (int i = 0; i < 200; ++i) table.insert(entry(who, std::to_string(i), 1), 1);
+    for (std::uint16_t p = 0; p < 16; ++p) {
+        for (const auto& key : table.of({p}, 4)) EXPECT_EQ(runtime::partition_of(key.execution.home(), 4).value, p);
+        sum += table.of({p}, 4).size();
+    }
+    EXPECT_EQ(sum, 200U);
+}
+
+}  // namespace
+}  // namespace pipeline
