@@ -1,0 +1,57 @@
+#include "stages/coordinator/coordinator.hpp"
+
+#include "runtime/base/assert.hpp"
+
+namespace stages::coordinator {
+
+void coordinator::enqueue(pipeline::execution& e) {
+    WEIR_ASSERT(!e.place_in_queue && !e.has_seat);
+    e.place_in_queue = queue_.push(e.spec.priority, e.id);
+    hand_out();
+}
+
+void coordinator::leave(pipeline::execution& e) {
+    if (!e.place_in_queue) return;
+    queue_.remove(*e.place_in_queue);
+    e.place_in_queue.reset();
+}
+
+void coordinator::vacate(pipeline::execution& e) {
+    WEIR_ASSERT(e.has_seat && seated_ > 0);
+    e.has_seat = false;
+    --seated_;
+    hand_out();
+}
+
+void coordinator::hand_out() {
+    while (seats_ == 0 || seated_ < seats_) {
+        const auto next = queue_.pop();
+        if (!next) return;
+        const auto e = table_.find(*next);
+        WEIR_ASSERT(e != nullptr);
+        e->place_in_queue.reset();
+        e->has_seat = true;
+        ++seated_;
+        e->changed.notify_all();
+    }
+}
+
+runtime::task<std::optional<coordinator::seat>> coordinator::seat_for(std::shared_ptr<pipeline::execution> e,
+                                                                      std::stop_token stop) {
+    const std::stop_callback on_stop(stop, [raw = e.get()] { raw->changed.notify_all(); });
+    while (!e->has_seat && !e->cancellation_requested && !stop.stop_requested()) co_await e->changed.wait();
+    std::optional<seat> mine;
+    if (e->has_seat) mine.emplace(*this, e);
+    if (e->cancellation_requested || stop.stop_requested()) {
+        leave(*e);
+        mine.reset();
+    }
+    co_return mine;
+}
+
+std::optional<std::uint64_t> coordinator::position(const pipeline::execution& e) const {
+    if (!e.place_in_queue) return std::nullopt;
+    return queue_.position(*e.place_in_queue);
+}
+
+}  // namespace stages::coordinator

@@ -1,0 +1,135 @@
+#include "stages/result/hand_over.hpp"
+
+#include "runtime/spawn.hpp"
+
+namespace stages::result {
+
+using pipeline::execution;
+using runtime::task;
+
+namespace {
+
+constexpr std::size_t chunk_bytes_max = 256 * 1024;
+constexpr runtime::milliseconds retry_pause{200};
+
+pipeline::summary summarize(const execution& e) {
+    pipeline::summary out;
+    out.lang = e.spec.lang;
+    out.lang_version = e.spec.lang_version;
+    out.priority = e.spec.priority;
+    out.labels = e.spec.labels;
+    out.attempt = e.attempt;
+    out.started_at = e.started_at;
+    out.finished_at = *e.finished_at;
+    out.last_event = e.last_event;
+    out.verdict = *e.verdict;
+    return out;
+}
+
+// Cuts the records into chunks; a chunk's first event is that of its first record that has one.
+std::vector<storage::document::chunk> cut(std::vector<storage::record> records) {
+    std::vector<storage::document::chunk> chunks;
+    std::vector<storage::record> some;
+    std::size_t bytes = 0;
+    const auto close = [&] {
+        if (some.empty()) return;
+        chunks.push_back({some.front().header.first_event, pipeline::encode_chunk(some)});
+        some.clear();
+        bytes = 0;
+    };
+    for (auto& record : records) {
+        const bool is_blob = record.header.type == static_cast<std::uint16_t>(pipeline::record_type::blob_piece);
+        const bool follows_blobs = !some.empty() && some.front().header.first_event == 0 && !is_blob;
+        if (bytes + record.payload.size() > chunk_bytes_max || follows_blobs) close();
+        bytes += record.payload.size();
+        some.push_back(std::move(record));
+    }
+    close();
+    return chunks;
+}
+
+std::size_t size_of(const storage::document& document) {
+    std::size_t bytes = document.summary.size();
+    for (const auto& chunk : document.chunks) bytes += chunk.bytes.size();
+    return bytes;
+}
+
+}  // namespace
+
+hand_over::hand_over(pipeline::shard_state& state, hand_over_limits limits)
+    : state_(state), limits_(limits), added_(state.home), gate_(state.home) {}
+
+void hand_over::start() { runtime::spawn(gate_, state_.home, run()); }
+
+void hand_over::add(std::shared_ptr<execution> e) {
+    e->waits_for = pipeline::pending::archive;
+    waiting_.push_back(std::move(e));
+    added_.notify_all();
+}
+
+task<runtime::result<storage::document>> hand_over::make_document(std::shared_ptr<execution> e) {
+    auto records = co_await state_.history.records(e);
+    if (!records) co_return records.error();
+    storage::document out;
+    out.id = e->id;
+    out.tenant = e->tenant;
+    out.user = e->user;
+    out.summary = pipeline::encode(summarize(*e));
+    out.chunks = cut(std::move(*records));
+    co_return out;
+}
+
+task<bool> hand_over::put_batch() {
+    std::vector<std::shared_ptr<execution>> taken;
+    std::vector<storage::document> documents;
+    std::size_t bytes = 0;
+    while (taken.size() < waiting_.size() && documents.size() < limits_.documents_max && bytes < limits_.bytes_max) {
+        auto e = waiting_[taken.size()];
+        auto document = co_await make_document(e);
+        if (!document) co_return false;
+        bytes += size_of(*document);
+        documents.push_back(std::move(*document));
+        taken.push_back(std::move(e));
+    }
+    auto confirmed = [this, taken] {
+        unconfirmed_ -= taken.size();
+        for (const auto& e : taken) state_.journal.unpin(e->partition, e->first_offset);
+    };
+    unconfirmed_ += taken.size();
+    const auto put = co_await state_.archive.put(std::move(documents), std::move(confirmed));
+    if (!put) {
+        unconfirmed_ -= taken.size();
+        co_return false;
+    }
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken.size()));
+    for (const auto& e : taken) {
+        e->in_archive = true;
+        state_.table.erase(e->id);
+    }
+    co_return true;
+}
+
+task<void> hand_over::run() {
+    while (true) {
+        if (waiting_.empty()) {
+            if (stop_.stop_requested()) co_return;
+            co_await added_.wait();
+            continue;
+        }
+        const bool taken = co_await put_batch();
+        if (!taken) {
+            if (stop_.stop_requested()) co_return;
+            co_await runtime::sleep_for(retry_pause, stop_.get_token());
+        }
+    }
+}
+
+task<void> hand_over::stop() {
+    stop_.request_stop();
+    added_.notify_all();
+    co_await gate_.close();
+    // Without an answer the next start hands these over again.
+    [[maybe_unused]] const auto flushed = co_await state_.archive.flush();
+}
+
+}  // namespace stages::result

@@ -1,0 +1,125 @@
+#include "stages/saga/attempt.hpp"
+
+#include "stages/saga/verdicts.hpp"
+#include "stages/worker/output_framer.hpp"
+
+namespace stages::saga {
+
+using pipeline::execution;
+using runtime::result;
+using runtime::task;
+using worker::output_stream;
+
+namespace {
+
+// Writes down what the program does, as it happens.
+class recorder final : public worker::observer {
+  public:
+    recorder(pipeline::shard_state& state, std::shared_ptr<execution> e)
+        : state_(state), execution_(std::move(e)), framers_{framer(), framer()} {}
+
+    task<void> started() override { note(co_await state_.transitions.start(execution_)); }
+
+    task<void> output(output_stream stream, std::string bytes) override {
+        co_await record(stream, framer_of(stream).feed(bytes));
+    }
+
+    // The end of both streams: what still waited for the rest of a character.
+    task<void> finish() {
+        co_await record(output_stream::standard_output, framer_of(output_stream::standard_output).finish());
+        co_await record(output_stream::standard_error, framer_of(output_stream::standard_error).finish());
+    }
+
+    [[nodiscard]] bool truncated(output_stream stream) { return framer_of(stream).truncated(); }
+    // The log has failed for good.
+    [[nodiscard]] runtime::error_code failure() const { return failure_; }
+
+  private:
+    [[nodiscard]] worker::output_framer framer() const {
+        return worker::output_framer(execution_->spec.limits.output_bytes);
+    }
+    worker::output_framer& framer_of(output_stream stream) { return framers_[static_cast<std::size_t>(stream)]; }
+
+    void note(const result<void>& done) {
+        if (!done && !failure_) failure_ = done.error();
+    }
+
+    task<void> record(output_stream stream, std::vector<worker::output_frame> frames) {
+        for (auto& frame : frames) {
+            if (failure_) co_return;
+            pipeline::output_record what;
+            what.stream = static_cast<pipeline::stream>(stream);
+            what.offset = frame.offset;
+            what.is_text = frame.is_text;
+            what.bytes = std::move(frame.bytes);
+            note(co_await state_.transitions.output(execution_, std::move(what)));
+        }
+    }
+
+    pipeline::shard_state& state_;
+    std::shared_ptr<execution> execution_;
+    std::array<worker::output_framer, 2> framers_;
+    runtime::error_code failure_;
+};
+
+task<result<std::string>> bytes_of(pipeline::shard_state& state, std::shared_ptr<execution> e,
+                                   pipeline::payload_bytes what) {
+    if (!what.is_blob()) co_return std::move(what.inline_bytes);
+    co_return co_await state.blobs.get(e->partition, what.blob);
+}
+
+worker::program_limits limits_of(const pipeline::script_limits& in) {
+    worker::program_limits out;
+    out.wall_ms = in.wall_ms;
+    out.cpu_ms = in.cpu_ms;
+    out.memory_bytes = in.memory_bytes;
+    out.processes = in.processes;
+    out.output_bytes = in.output_bytes;
+    out.disk_bytes = in.disk_bytes;
+    out.when_output_is_full =
+        in.kill_on_output_limit ? worker::on_output_limit::kill : worker::on_output_limit::truncate;
+    return out;
+}
+
+task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
+    auto script = co_await bytes_of(state, e, e->spec.script);
+    if (!script) co_return script.error();
+    auto standard_input = co_await bytes_of(state, e, e->spec.standard_input);
+    if (!standard_input) co_return standard_input.error();
+    worker::launch_request out;
+    out.execution = e->id;
+    out.attempt = e->attempt;
+    out.lang = e->spec.lang;
+    out.lang_version = e->spec.lang_version;
+    out.script = std::move(*script);
+    out.args = e->spec.args;
+    out.standard_input = std::move(*standard_input);
+    out.limits = limits_of(e->spec.limits);
+    co_return out;
+}
+
+}  // namespace
+
+task<result<pipeline::verdict_view>> run_attempt(pipeline::shard_state& state, worker::worker& worker,
+                                                 std::shared_ptr<execution> e) {
+    // The intention is durable before anything starts, so that this number is never started again.
+    const auto scheduled = co_await state.transitions.schedule(e);
+    if (!scheduled) co_return scheduled.error();
+
+    auto request = co_await make_request(state, e);
+    if (!request) co_return could_not_start("the script cannot be read back: " + request.error().message());
+
+    recorder watch(state, e);
+    e->waits_for = pipeline::pending::program;
+    const auto seen = co_await worker.run(std::move(*request), watch, e->cancel_program.get_token());
+    e->waits_for = pipeline::pending::commit;
+    co_await watch.finish();
+    if (watch.failure()) co_return watch.failure();
+
+    auto outcome = to_view(seen);
+    outcome.stdout_truncated |= watch.truncated(output_stream::standard_output);
+    outcome.stderr_truncated |= watch.truncated(output_stream::standard_error);
+    co_return outcome;
+}
+
+}  // namespace stages::saga
