@@ -1,0 +1,351 @@
+#include "stages/worker/sandbox/broker.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/system/errc.hpp>
+#include <cerrno>
+
+#include "runtime/base/time.hpp"
+
+namespace stages::worker::sandbox {
+namespace {
+
+constexpr std::int64_t ms = 1'000'000;
+constexpr std::int64_t look_max_ns = 500 * ms;      // at the latest, for CPU time
+constexpr std::int64_t memory_look_ns = 15 * ms;    // where the kernel kills one process of a group, not all
+constexpr std::uint64_t socket_key = ~0ULL;
+
+std::int64_t now_ns() { return runtime::system_clock().steady().nanoseconds_since_start; }
+
+std::uint64_t usable_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    return std::max(1, CPU_COUNT(&set));
+}
+
+// Reaps pid 1; the answer is the CPU time of it and of all that it and its children have waited for.
+std::uint64_t reap(int handle) {
+    siginfo_t about{};
+    rusage usage{};
+    if (syscall(SYS_waitid, P_PIDFD, handle, &about, WEXITED, &usage) != 0) return 0;
+    const auto microseconds = [](const timeval& t) {
+        return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
+    };
+    return microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+}
+
+bool disk_is_full(int disk) {
+    struct statfs about {};
+    return fstatfs(disk, &about) == 0 && (about.f_bavail == 0 || about.f_ffree == 0);
+}
+
+}  // namespace
+
+broker::broker(const box_context& context, const cgroup_tree& groups, descriptor socket, broker_options options)
+    : context_(context),
+      groups_(groups),
+      socket_(std::move(socket)),
+      options_(std::move(options)),
+      events_(epoll_create1(EPOLL_CLOEXEC)),
+      seats_(options_.boxes_max, false),
+      cpus_(usable_cpus()) {
+    watch(socket_.get(), socket_key);
+}
+
+void broker::watch(int fd, std::uint64_t key, bool also_writable) {
+    epoll_event event{};
+    event.events = EPOLLIN | (also_writable ? EPOLLOUT : 0U);
+    event.data.u64 = key;
+    if (epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0 && errno == EEXIST)
+        epoll_ctl(events_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void broker::run() {
+    while (!closed_) {
+        const std::int64_t next = look_at_all();
+        epoll_event ready[32];
+        // Spares are made only when nothing waits.
+        int count = epoll_wait(events_.get(), ready, 32, 0);
+        if (count == 0 && !prepare_next()) {
+            const std::int64_t wait = std::max<std::int64_t>(0, next - now_ns());
+            const timespec timeout{wait / 1'000'000'000, wait % 1'000'000'000};
+            count = epoll_pwait2(events_.get(), ready, 32, next == INT64_MAX ? nullptr : &timeout, nullptr);
+        }
+        for (int i = 0; i < count; ++i) {
+            const std::uint64_t key = ready[i].data.u64;
+            if (key == socket_key) {
+                if ((ready[i].events & EPOLLOUT) != 0) flush();
+                if ((ready[i].events & ~EPOLLOUT) != 0) take_packets();
+                continue;
+            }
+            const auto found = boxes_.find(key >> 1);
+            if (found == boxes_.end()) continue;
+            if ((key & 1) == 0) {
+                read_reports(found->first, found->second);
+            } else {
+                conclude(found);
+            }
+        }
+    }
+    end_all();
+}
+
+void broker::take_packets() {
+    for (;;) {
+        auto got = receive_packet(socket_.get());
+        if (!got) {
+            const auto why = got.error();
+            closed_ = why != boost::system::errc::resource_unavailable_try_again;
+            return;
+        }
+        if (const auto* what = std::get_if<launch_packet>(&got->what)) {
+            launch(*what, std::move(got->descriptors));
+        } else if (const auto* end = std::get_if<kill_packet>(&got->what)) {
+            const auto found = boxes_.find(end->run);
+            if (found != boxes_.end()) kill(found->second, end->why);
+        } else {
+            closed_ = true;
+            return;
+        }
+    }
+}
+
+void broker::refuse(std::uint64_t run, std::string why) {
+    ended_packet answer;
+    answer.run = run;
+    answer.message = std::move(why);
+    send(answer);
+}
+
+void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
+    if (files.size() != 3) return refuse(what.run, "three descriptors are needed");
+    if (what.run >= socket_key >> 1 || boxes_.contains(what.run)) return refuse(what.run, "bad run number");
+    if (boxes_.size() >= options_.boxes_max)
+        return refuse(what.run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
+    box fresh;
+    const char* step = "";
+    const runtime::error_code failed = begin(fresh, what, files, step);
+    if (failed) {
+        if (!fresh.group.remove(groups_)) left_groups_.push_back(std::move(fresh.group));
+        return refuse(what.run, std::string("cannot make a box: ") + step + ": " + failed.message());
+    }
+    seats_[fresh.seat] = true;
+    const auto [at, inserted] = boxes_.emplace(what.run, std::move(fresh));
+    watch(at->second.process.reports.get(), what.run << 1);
+    watch(at->second.process.handle.get(), what.run << 1 | 1);
+}
+
+runtime::error_code broker::begin(box& b, const launch_packet& what, const std::vector<descriptor>& files,
+                                  const char*& step) {
+    b.limits = what.limits;
+    while (seats_[next_seat_ % options_.boxes_max]) ++next_seat_;
+    b.seat = next_seat_++ % options_.boxes_max;  // in turn, so that an id rests before it comes again
+    const uid_t owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
+
+    step = "network";
+    if (!network_is_fresh_)
+        if (const auto failed = enter_fresh_network()) return failed;
+    network_is_fresh_ = false;
+
+    step = "control group";
+    if (spare_group_.empty()) {
+        auto made = groups_.make_group(options_.group_prefix + std::to_string(next_group_++));
+        if (!made) return made.error();
+        b.group = std::move(*made);
+    } else {
+        b.group = std::move(spare_group_.back());
+        spare_group_.clear();
+    }
+    if (const auto failed = b.group.set_limits(what.limits.memory_bytes, what.limits.processes)) return failed;
+
+    step = "disk";
+    auto disk = make_disk(what, owner);
+    if (!disk) return disk.error();
+    b.disk = std::move(*disk);
+
+    // So that the program may open /dev/stdout and the like, which are its own pipes.
+    if (!context_.own_user_namespace)
+        for (const auto& file : files) static_cast<void>(fchown(file.get(), owner, owner) == 0);
+
+    step = "namespaces";
+    const box_files handed{files[0].get(), files[1].get(), files[2].get(), b.disk.get()};
+    auto started = start_box(context_, what, owner, handed, b.group);
+    if (!started) return started.error();
+    b.process = std::move(*started);
+    const std::int64_t now = now_ns();
+    b.began_ns = now;
+    b.wall_deadline_ns = now + static_cast<std::int64_t>(std::min<std::uint64_t>(what.limits.wall_ms, 1ULL << 40)) * ms;
+    b.next_look_ns = now;
+    return {};
+}
+
+void broker::kill(box& b, kill_reason why) {
+    if (b.killed_for != kill_reason::none) return;  // the first cause stands
+    b.killed_for = why;
+    // Pid 1 takes its whole namespace along.
+    syscall(SYS_pidfd_send_signal, b.process.handle.get(), SIGKILL, nullptr, 0);
+}
+
+void broker::read_reports(std::uint64_t run, box& b) {
+    box_record record;
+    while (::read(b.process.reports.get(), &record, sizeof record) == sizeof record) {
+        switch (record.what) {
+            case box_record::kind::began:
+                b.began_ns = record.at_ns;
+                b.wall_deadline_ns =
+                    record.at_ns + static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
+                send(started_packet{run});
+                break;
+            case box_record::kind::ended:
+                b.exited = true;
+                b.exit_status = record.code;
+                b.ended_ns = record.at_ns;
+                break;
+            case box_record::kind::failed:
+                record.step.back() = '\0';
+                b.failure = std::string(record.step.data()) + ": " +
+                            runtime::error_code(record.code, boost::system::system_category()).message();
+                break;
+        }
+    }
+    // Nothing more comes when pid 1 is gone; the process handle tells the rest.
+    if (b.exited || !b.failure.empty()) epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
+}
+
+// Looks at what the box has used, and says when to look again: as soon as all CPUs together could use up the rest, so
+// that the limit is met within a few per cent and an idle box costs little.
+void broker::look(box& b, std::int64_t now) {
+    if (now >= b.wall_deadline_ns) kill(b, kill_reason::wall);
+    if (now < b.next_look_ns || b.killed_for != kill_reason::none) return;
+    std::int64_t wait = look_max_ns;
+    if (const auto used = b.group.cpu_us()) {
+        const std::uint64_t limit_us = b.limits.cpu_ms * 1000;
+        if (*used >= limit_us) return kill(b, kill_reason::cpu);
+        const auto soonest = static_cast<std::int64_t>((limit_us - *used) / cpus_) * 1000;
+        const std::int64_t finest = std::max(ms, static_cast<std::int64_t>(limit_us / 50 / cpus_) * 1000);
+        wait = std::min(wait, std::max(soonest, finest));
+    }
+    if (!b.group.dies_as_one()) {
+        if (b.group.out_of_memory_kills() > 0) return kill(b, kill_reason::memory);
+        wait = std::min(wait, memory_look_ns);
+    }
+    b.next_look_ns = now + wait;
+}
+
+// When to wake at the latest.
+std::int64_t broker::look_at_all() {
+    std::int64_t next = INT64_MAX;
+    if (boxes_.empty()) return next;
+    const std::int64_t now = now_ns();
+    for (auto& [run, b] : boxes_) {
+        if (b.killed_for == kill_reason::none) look(b, now);
+        if (b.killed_for == kill_reason::none) next = std::min({next, b.wall_deadline_ns, b.next_look_ns});
+    }
+    return next;
+}
+
+ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
+    ended_packet end;
+    end.run = run;
+    end.wall_us = static_cast<std::uint64_t>(std::max<std::int64_t>(0, b.ended_ns - b.began_ns) / 1000);
+    end.cpu_us = b.group.cpu_us();
+    if (!end.cpu_us) end.cpu_us = cpu_of_tree_us;
+    end.peak_memory_bytes = b.group.peak_memory_bytes();
+    end.peak_processes = b.group.peak_processes();
+    end.process_limit_hit = b.group.process_limit_hit();
+    end.disk_limit_hit = disk_is_full(b.disk.get()) || (b.exited && WIFSIGNALED(b.exit_status) &&
+                                                        WTERMSIG(b.exit_status) == SIGXFSZ);
+    if (b.group.out_of_memory_kills() > 0) {
+        end.how = box_end::killed;
+        end.killed_for = kill_reason::memory;
+    } else if (b.exited && WIFEXITED(b.exit_status)) {
+        end.how = box_end::exited;
+        end.code = WEXITSTATUS(b.exit_status);
+    } else if (b.exited && context_.limits_by_process && WTERMSIG(b.exit_status) == SIGXCPU) {
+        end.how = box_end::killed;
+        end.killed_for = kill_reason::cpu;
+    } else if (b.exited) {
+        end.how = box_end::signaled;
+        end.code = WTERMSIG(b.exit_status);
+    } else if (b.killed_for != kill_reason::none) {
+        end.how = box_end::killed;
+        end.killed_for = b.killed_for;
+    } else {
+        end.message = b.failure.empty() ? "the box was killed from outside" : "cannot make a box: " + b.failure;
+    }
+    return end;
+}
+
+// The tree is gone: pid 1 is only waited for when everything in its namespace has ended.
+void broker::conclude(boxes::iterator which) {
+    box& b = which->second;
+    b.ended_ns = now_ns();
+    const std::uint64_t cpu_us = reap(b.process.handle.get());
+    read_reports(which->first, b);
+    send(verdict_of(which->first, b, cpu_us));
+    // Other boxes' first processes may hold copies for a moment, which would keep them in the epoll set.
+    epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.handle.get(), nullptr);
+    epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
+    seats_[b.seat] = false;
+    if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+    boxes_.erase(which);
+}
+
+void broker::send(const packet& what) {
+    if (unsent_.empty() && !send_packet(socket_.get(), what)) return;
+    unsent_.push_back(what);
+    watch(socket_.get(), socket_key, true);
+}
+
+void broker::flush() {
+    while (!unsent_.empty()) {
+        const auto failed = send_packet(socket_.get(), unsent_.front());
+        if (failed == boost::system::errc::resource_unavailable_try_again) return;
+        if (failed) closed_ = true;
+        unsent_.pop_front();
+    }
+    watch(socket_.get(), socket_key);
+}
+
+// True if there was something to do, and more events may have come meanwhile.
+bool broker::prepare_next() {
+    if (!left_groups_.empty()) remove_left_groups();
+    if (!network_is_fresh_) {
+        network_is_fresh_ = !enter_fresh_network();
+        if (network_is_fresh_) return true;
+    }
+    if (spare_group_.empty()) {
+        auto made = groups_.make_group(options_.group_prefix + std::to_string(next_group_++));
+        if (made) spare_group_.push_back(std::move(*made));
+        if (made) return true;
+    }
+    return false;
+}
+
+void broker::remove_left_groups() {
+    std::erase_if(left_groups_, [this](const box_group& group) { return group.remove(groups_); });
+}
+
+void broker::end_all() {
+    for (auto& [run, b] : boxes_) kill(b, kill_reason::cancelled);
+    for (auto& [run, b] : boxes_) {
+        reap(b.process.handle.get());
+        if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+    }
+    boxes_.clear();
+    for (auto& group : spare_group_) left_groups_.push_back(std::move(group));
+    remove_left_groups();
+}
+
+}  // namespace stages::worker::sandbox

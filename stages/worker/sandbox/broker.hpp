@@ -1,0 +1,83 @@
+// The process that starts and ends boxes for one shard. It has one thread, lives in the small root of rootfs.hpp, and
+// alone decides why a tree ended: wall time, CPU time and memory are watched from here, outside the box.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "stages/worker/sandbox/box.hpp"
+#include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/channel.hpp"
+
+namespace stages::worker::sandbox {
+
+struct broker_options {
+    std::uint32_t first_uid = 0;    // of the range that this broker hands out
+    std::uint32_t boxes_max = 0;    // at once; as many user ids
+    std::string group_prefix;       // of the names of its control groups
+};
+
+class broker {
+  public:
+    broker(const box_context& context, const cgroup_tree& groups, descriptor socket, broker_options options);
+
+    // Until the socket is closed; then every box is killed and its group removed.
+    void run();
+
+  private:
+    struct box {
+        box_limits limits;
+        std::uint32_t seat = 0;  // which user id
+        box_group group;
+        box_process process;
+        descriptor disk;
+        std::int64_t began_ns = 0;
+        std::int64_t ended_ns = 0;
+        std::int64_t wall_deadline_ns = 0;
+        std::int64_t next_look_ns = 0;
+        int exit_status = 0;
+        bool exited = false;  // its pid 1 has reported exit_status
+        kill_reason killed_for = kill_reason::none;
+        std::string failure;
+    };
+    using boxes = std::unordered_map<std::uint64_t, box>;
+
+    void take_packets();
+    void launch(const launch_packet& what, std::vector<descriptor> files);
+    runtime::error_code begin(box& b, const launch_packet& what, const std::vector<descriptor>& files, const char*& step);
+    void refuse(std::uint64_t run, std::string why);
+    void kill(box& b, kill_reason why);
+    void read_reports(std::uint64_t run, box& b);
+    void look(box& b, std::int64_t now);
+    std::int64_t look_at_all();
+    void conclude(boxes::iterator which);
+    ended_packet verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
+    void send(const packet& what);
+    void flush();
+    void watch(int fd, std::uint64_t key, bool also_writable = false);
+    bool prepare_next();
+    void remove_left_groups();
+    void end_all();
+
+    const box_context& context_;
+    const cgroup_tree& groups_;
+    descriptor socket_;
+    broker_options options_;
+    descriptor events_;
+    boxes boxes_;
+    std::vector<bool> seats_;       // taken ones
+    std::uint32_t next_seat_ = 0;
+    std::uint64_t next_group_ = 0;
+    std::uint64_t cpus_ = 1;
+    std::deque<packet> unsent_;     // at most two for each box
+    std::vector<box_group> left_groups_;
+    // Made while nothing else is to do: a network namespace costs a third of a millisecond.
+    bool network_is_fresh_ = false;
+    std::vector<box_group> spare_group_;
+    bool closed_ = false;
+};
+
+}  // namespace stages::worker::sandbox

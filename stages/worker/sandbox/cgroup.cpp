@@ -1,0 +1,449 @@
+#include "stages/worker/sandbox/cgroup.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+namespace stages::worker::sandbox {
+namespace {
+
+runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
+
+std::string why() { return std::strerror(errno); }
+
+// Counters fit one read.
+std::string read_once(int fd) {
+    char buffer[2048];
+    const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
+    return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
+}
+
+// The kernel may hand out a list of processes in several pieces.
+std::string read_all(int fd) {
+    std::string text;
+    char buffer[4096];
+    off_t at = 0;
+    for (;;) {
+        const ssize_t n = ::pread(fd, buffer, sizeof buffer, at);
+        if (n <= 0) return text;
+        text.append(buffer, static_cast<std::size_t>(n));
+        at += n;
+    }
+}
+
+std::string read_at(int directory, const char* name) {
+    const descriptor file(openat(directory, name, O_RDONLY | O_CLOEXEC));
+    return file ? read_all(file.get()) : std::string();
+}
+
+bool write_at(int directory, const char* name, std::string_view text) {
+    const descriptor file(openat(directory, name, O_WRONLY | O_CLOEXEC));
+    return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+bool exists_at(int directory, const char* name) { return faccessat(directory, name, F_OK, 0) == 0; }
+
+std::optional<std::uint64_t> to_number(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end == text.data()) return std::nullopt;
+    return value;
+}
+
+std::string_view next_word(std::string_view& rest, char separator) {
+    const std::size_t end = rest.find(separator);
+    const std::string_view word = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    return word;
+}
+
+// Mountinfo writes blanks and such as three octal digits.
+std::string unescape(std::string_view text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '3') {
+            plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+            i += 3;
+        } else {
+            plain.push_back(text[i]);
+        }
+    }
+    return plain;
+}
+
+std::vector<std::string> names_in(int directory) {
+    std::vector<std::string> names;
+    DIR* list = fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (list == nullptr) return names;
+    while (const dirent* entry = readdir(list)) {
+        const std::string name = entry->d_name;
+        if (entry->d_type == DT_DIR && name != "." && name != "..") names.push_back(name);
+    }
+    closedir(list);
+    return names;
+}
+
+void sleep_a_little() {
+    const timespec two_ms{0, 2'000'000};
+    nanosleep(&two_ms, nullptr);
+}
+
+void kill_all_in(int directory) {
+    if (write_at(directory, "cgroup.kill", "1")) return;
+    const std::string processes = read_at(directory, "cgroup.procs");
+    std::string_view rest = processes;
+    while (!rest.empty()) {
+        // 0 stands for a process of a pid namespace that we don't see; never send a signal to that.
+        const auto process = to_number(next_word(rest, '\n'));
+        if (process && *process > 1) ::kill(static_cast<pid_t>(*process), SIGKILL);
+    }
+}
+
+// Kills what is in the group and below it, and removes it. What a killed process still holds goes within milliseconds;
+// after two seconds it stays, and the next start tries again.
+void destroy(int parent, const std::string& name) {
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+        {
+            const descriptor group(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            if (!group) return;
+            for (const auto& child : names_in(group.get())) destroy(group.get(), child);
+            kill_all_in(group.get());
+        }
+        if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+        sleep_a_little();
+    }
+}
+
+descriptor make_directory(int parent, const std::string& name) {
+    if (mkdirat(parent, name.c_str(), 0755) != 0 && errno != EEXIST) return {};
+    return descriptor(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool move_into(int group, pid_t process) { return write_at(group, "cgroup.procs", std::to_string(process)); }
+
+// Where the process's own group lies below a mount that may show only a part of the hierarchy.
+std::string own_directory(const mount_entry& mount, const std::string& path) {
+    std::string below = path;
+    if (mount.root != "/" && below.compare(0, mount.root.size(), mount.root) == 0) below.erase(0, mount.root.size());
+    return below.empty() || below == "/" ? mount.point : mount.point + below;
+}
+
+constexpr std::array<std::string_view, controller_count> controller_names{"memory", "pids", "cpuacct", "cpu"};
+constexpr unsigned bit(controller c) { return 1U << static_cast<unsigned>(c); }
+
+}  // namespace
+
+std::string_view to_string(rung value) {
+    switch (value) {
+        case rung::cgroup2: return "cgroup2";
+        case rung::cgroup1: return "cgroup1";
+        case rung::rlimit: break;
+    }
+    return "rlimit";
+}
+
+bool has_word(std::string_view list, std::string_view word) {
+    while (!list.empty()) {
+        const std::size_t end = list.find_first_of(", \n");
+        if (list.substr(0, end) == word) return true;
+        list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
+    }
+    return false;
+}
+
+std::vector<mount_entry> parse_mountinfo(std::string_view text) {
+    std::vector<mount_entry> mounts;
+    while (!text.empty()) {
+        std::string_view line = next_word(text, '\n');
+        const std::size_t dash = line.find(" - ");
+        if (dash == std::string_view::npos) continue;
+        std::string_view left = line.substr(0, dash);
+        std::string_view right = line.substr(dash + 3);
+        for (int i = 0; i < 3; ++i) next_word(left, ' ');
+        mount_entry entry;
+        entry.root = unescape(next_word(left, ' '));
+        entry.point = unescape(next_word(left, ' '));
+        entry.type = next_word(right, ' ');
+        next_word(right, ' ');
+        entry.options = right;
+        if (!entry.point.empty() && !entry.type.empty()) mounts.push_back(std::move(entry));
+    }
+    return mounts;
+}
+
+std::vector<group_membership> parse_self_cgroup(std::string_view text) {
+    std::vector<group_membership> groups;
+    while (!text.empty()) {
+        std::string_view line = next_word(text, '\n');
+        if (std::count(line.begin(), line.end(), ':') < 2) continue;
+        next_word(line, ':');
+        group_membership entry;
+        entry.controllers = next_word(line, ':');
+        entry.path = line;
+        groups.push_back(std::move(entry));
+    }
+    return groups;
+}
+
+std::optional<std::uint64_t> find_counter(std::string_view text, std::string_view key) {
+    while (!text.empty()) {
+        std::string_view line = next_word(text, '\n');
+        if (next_word(line, ' ') == key) return to_number(line);
+    }
+    return std::nullopt;
+}
+
+cgroup_tree cgroup_tree::make(const std::string& name, rung highest, pid_t server) {
+    cgroup_tree tree;
+    tree.name_ = name;
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    tree.life_ = "life-" + std::to_string(getpid()) + "-" + std::to_string(now.tv_sec) + std::to_string(now.tv_nsec);
+    const auto mounts = parse_mountinfo(read_at(AT_FDCWD, "/proc/self/mountinfo"));
+    const auto own = parse_self_cgroup(read_at(AT_FDCWD, "/proc/self/cgroup"));
+    if (highest == rung::cgroup2 && tree.try_cgroup2(mounts, own, server)) {
+        tree.level_ = rung::cgroup2;
+    } else if (highest != rung::rlimit && tree.try_cgroup1(mounts, own, server)) {
+        tree.level_ = rung::cgroup1;
+    } else {
+        tree.hierarchies_.clear();
+        if (highest == rung::rlimit) tree.missing_.push_back("cgroups: not asked for");
+        tree.missing_.push_back("memory and processes of a tree are not limited, only those of each process");
+    }
+    if (!tree.weighs_cpu_) tree.missing_.push_back("no cpu controller: boxes run under SCHED_IDLE");
+    return tree;
+}
+
+std::string cgroup_tree::make_directories(hierarchy& h, const std::string& base) const {
+    h.base.reset(open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!h.base) return "cannot open " + base + ": " + why();
+    h.named = make_directory(h.base.get(), name_);
+    if (!h.named) return "cannot make a group in " + base + ": " + why();
+    h.life = make_directory(h.named.get(), life_);
+    if (!h.life) return "cannot make a group in " + base + "/" + name_ + ": " + why();
+    return {};
+}
+
+void cgroup_tree::give_lowest_weight(const hierarchy& h) {
+    weighs_cpu_ = write_at(h.life.get(), "cpu.idle", "1") || write_at(h.life.get(), "cpu.weight", "1") ||
+                  write_at(h.life.get(), "cpu.shares", "2");
+}
+
+bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
+                              pid_t server) {
+    const auto mount = std::find_if(mounts.begin(), mounts.end(), [](const auto& m) { return m.type == "cgroup2"; });
+    if (mount == mounts.end()) {
+        missing_.push_back("cgroup2: not mounted");
+        return false;
+    }
+    std::string base = mount->point;
+    for (const auto& group : own)
+        if (group.controllers.empty()) base = own_directory(*mount, group.path);
+    if (build_v2(base, base == mount->point, server)) return true;
+    return base != mount->point && build_v2(mount->point, false, server);
+}
+
+// A group other than the root may have processes or limited children, not both: the server moves one level down first.
+bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t server) {
+    hierarchy h;
+    const auto fail = [&](const std::string& what) {
+        missing_.push_back("cgroup2: " + what);
+        if (h.named) {
+            unlinkat(h.named.get(), life_.c_str(), AT_REMOVEDIR);
+            unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
+        }
+        return false;
+    };
+    const std::string offered = read_at(AT_FDCWD, (base + "/cgroup.controllers").c_str());
+    if (!has_word(offered, "memory") || !has_word(offered, "pids"))
+        return fail("no memory and pids controllers in " + base);
+    const std::string problem = make_directories(h, base);
+    if (!problem.empty()) return fail(problem);
+    const descriptor home = make_directory(h.named.get(), "server");
+    if (!home || !move_into(home.get(), server) || !move_into(home.get(), getpid()))
+        return fail("cannot move the server into " + base + "/" + name_ + "/server: " + why());
+    if (whole_view && exists_at(h.base.get(), "cgroup.type") &&
+        !write_at(h.base.get(), "cgroup.subtree_control", "+memory +pids")) {
+        // The root of a container's view: everything in it is ours to move.
+        const std::string others = read_at(h.base.get(), "cgroup.procs");
+        std::string_view rest = others;
+        while (!rest.empty())
+            if (const auto process = to_number(next_word(rest, '\n')))
+                static_cast<void>(move_into(home.get(), static_cast<pid_t>(*process)));
+    }
+    for (const int level : {h.base.get(), h.named.get(), h.life.get()}) {
+        static_cast<void>(write_at(level, "cgroup.subtree_control", "+cpu"));
+        static_cast<void>(write_at(level, "cgroup.subtree_control", "+memory +pids"));
+        const std::string enabled = read_at(level, "cgroup.subtree_control");
+        if (!has_word(enabled, "memory") || !has_word(enabled, "pids"))
+            return fail("cannot enable memory and pids in " + base + " (other processes live in that group?)");
+    }
+    h.controllers = bit(controller::memory) | bit(controller::pids) | bit(controller::cpuacct) | bit(controller::cpu);
+    give_lowest_weight(h);
+    hierarchies_.push_back(std::move(h));
+    return true;
+}
+
+// What went wrong; empty if nothing did.
+std::string cgroup_tree::build_v1(const std::string& base, unsigned controllers, pid_t server) {
+    hierarchy h;
+    h.controllers = controllers;
+    const std::string problem = make_directories(h, base);
+    if (!problem.empty()) return problem;
+    if (h.has(controller::cpu)) {
+        // Without a common parent every box would compete with all the machine's programs at the lowest weight.
+        const descriptor home = make_directory(h.named.get(), "server");
+        if (home) static_cast<void>(move_into(home.get(), server) && move_into(home.get(), getpid()));
+        give_lowest_weight(h);
+    }
+    hierarchies_.push_back(std::move(h));
+    return {};
+}
+
+bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
+                              pid_t server) {
+    unsigned have = 0;
+    for (const auto& mount : mounts) {
+        if (mount.type != "cgroup") continue;
+        unsigned controllers = 0;
+        for (std::size_t i = 0; i < controller_count; ++i)
+            if (has_word(mount.options, controller_names[i])) controllers |= 1U << i;
+        if (controllers == 0 || (have & controllers) != 0) continue;
+        std::string base = mount.point;
+        for (const auto& group : own)
+            for (std::size_t i = 0; i < controller_count; ++i)
+                if ((controllers >> i & 1U) != 0 && has_word(group.controllers, controller_names[i]))
+                    base = own_directory(mount, group.path);
+        std::string problem = build_v1(base, controllers, server);
+        if (!problem.empty() && base != mount.point) problem = build_v1(mount.point, controllers, server);
+        if (problem.empty()) {
+            have |= controllers;
+        } else {
+            missing_.push_back("cgroup1: " + problem);
+        }
+    }
+    for (std::size_t i = 0; i < controller_count; ++i)
+        if ((have >> i & 1U) == 0) missing_.push_back("cgroup1: no " + std::string(controller_names[i]) + " controller");
+    const unsigned needed = bit(controller::memory) | bit(controller::pids);
+    return (have & needed) == needed;
+}
+
+runtime::result<box_group> cgroup_tree::make_group(const std::string& name) const {
+    box_group group;
+    group.name_ = name;
+    group.level_ = level_;
+    for (const auto& h : hierarchies_) {
+        if (mkdirat(h.life.get(), name.c_str(), 0755) != 0) return last_error();
+        descriptor directory(openat(h.life.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!directory) return last_error();
+        for (std::size_t i = 0; i < controller_count; ++i)
+            if (h.has(static_cast<controller>(i))) group.place_[i] = directory.get();
+        group.directories_.push_back(std::move(directory));
+    }
+    const bool v2 = level_ == rung::cgroup2;
+    if (group.of(controller::cpuacct) >= 0)
+        group.cpu_file_.reset(
+            openat(group.of(controller::cpuacct), v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC));
+    if (group.of(controller::memory) >= 0) {
+        group.memory_events_.reset(
+            openat(group.of(controller::memory), v2 ? "memory.events" : "memory.oom_control", O_RDONLY | O_CLOEXEC));
+        group.dies_as_one_ = v2 && write_at(group.of(controller::memory), "memory.oom.group", "1");
+    }
+    return group;
+}
+
+void cgroup_tree::sweep() const {
+    for (const auto& h : hierarchies_)
+        for (const auto& name : names_in(h.named.get()))
+            if (name != life_ && name != "server") destroy(h.named.get(), name);
+}
+
+void cgroup_tree::remove_groups(std::string_view name_prefix) const {
+    for (const auto& h : hierarchies_)
+        for (const auto& name : names_in(h.life.get()))
+            if (name.compare(0, name_prefix.size(), name_prefix) == 0) destroy(h.life.get(), name);
+}
+
+void cgroup_tree::remove() const {
+    for (const auto& h : hierarchies_) {
+        destroy(h.named.get(), life_);
+        // The caller itself may sit in the server's group; where it cannot leave, the empty group stays.
+        static_cast<void>(move_into(h.base.get(), getpid()));
+        unlinkat(h.named.get(), "server", AT_REMOVEDIR);
+        unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
+    }
+}
+
+runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const {
+    if (level_ == rung::rlimit) return {};
+    const std::string bytes = std::to_string(memory_bytes);
+    const int memory = of(controller::memory);
+    const bool v2 = level_ == rung::cgroup2;
+    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return last_error();
+    // Swapping would only hide the limit; a machine without swap accounting has no such file.
+    static_cast<void>(v2 ? write_at(memory, "memory.swap.max", "0")
+                         : write_at(memory, "memory.memsw.limit_in_bytes", bytes));
+    // One more for the process that is pid 1 in the box.
+    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return last_error();
+    return {};
+}
+
+int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
+
+runtime::result<std::vector<descriptor>> box_group::join_files() const {
+    std::vector<descriptor> files;
+    if (level_ != rung::cgroup1) return files;
+    for (const auto& directory : directories_) {
+        files.emplace_back(openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+        if (!files.back()) return last_error();
+    }
+    return files;
+}
+
+std::optional<std::uint64_t> box_group::cpu_us() const {
+    if (!cpu_file_) return std::nullopt;
+    const std::string text = read_once(cpu_file_.get());
+    if (level_ == rung::cgroup2) return find_counter(text, "usage_usec");
+    const auto nanoseconds = to_number(text);
+    if (!nanoseconds) return std::nullopt;
+    return *nanoseconds / 1000;
+}
+
+std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
+    if (of(controller::memory) < 0) return std::nullopt;
+    return to_number(read_at(of(controller::memory),
+                             level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
+}
+
+std::optional<std::uint64_t> box_group::peak_processes() const {
+    if (of(controller::pids) < 0) return std::nullopt;
+    const auto peak = to_number(read_at(of(controller::pids), "pids.peak"));
+    if (!peak || *peak == 0) return std::nullopt;
+    return *peak - 1;
+}
+
+std::uint64_t box_group::out_of_memory_kills() const {
+    if (!memory_events_) return 0;
+    return find_counter(read_once(memory_events_.get()), "oom_kill").value_or(0);
+}
+
+bool box_group::process_limit_hit() const {
+    if (of(controller::pids) < 0) return false;
+    return find_counter(read_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
+}
+
+bool box_group::remove(const cgroup_tree& tree) const {
+    bool gone = true;
+    for (const auto& h : tree.hierarchies_)
+        if (unlinkat(h.life.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
+    return gone;
+}
+
+}  // namespace stages::worker::sandbox

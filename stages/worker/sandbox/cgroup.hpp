@@ -1,0 +1,135 @@
+// The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
+// mixed and v2 has none); or none, where only rlimits stand. All boxes of a server live in one group of the lowest CPU
+// weight, beside the server's own:
+//
+//   <base>/<name>/server      the server, its nursery and its brokers
+//   <base>/<name>/<life>/...  one group for each box; <life> is new at every start
+//
+// Whatever lies beside <life> is of an earlier life and is killed and removed by sweep().
+// Everything here is called by the nursery and its brokers, which have one thread each.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "stages/worker/sandbox/descriptor.hpp"
+
+namespace stages::worker::sandbox {
+
+enum class rung : std::uint8_t { cgroup2 = 0, cgroup1 = 1, rlimit = 2 };
+std::string_view to_string(rung value);  // "cgroup2", "cgroup1", "rlimit"
+
+struct mount_entry {
+    std::string root;     // which part of the file system is mounted
+    std::string point;
+    std::string type;
+    std::string options;  // of the file system: controllers, for cgroup
+};
+// Of /proc/self/mountinfo; lines that are none are left out.
+std::vector<mount_entry> parse_mountinfo(std::string_view text);
+
+struct group_membership {
+    std::string controllers;  // comma-separated; empty for cgroup2
+    std::string path;
+};
+// Of /proc/self/cgroup.
+std::vector<group_membership> parse_self_cgroup(std::string_view text);
+
+// The value behind `key` in "key value" lines.
+std::optional<std::uint64_t> find_counter(std::string_view text, std::string_view key);
+// True if a comma- or space-separated list has this word.
+bool has_word(std::string_view list, std::string_view word);
+
+enum class controller : std::uint8_t { memory = 0, pids, cpuacct, cpu };
+inline constexpr std::size_t controller_count = 4;
+
+class box_group;
+
+class cgroup_tree {
+  public:
+    // Never fails: it ends at the rung `rlimit`, and missing() says why. `server` is moved into the server's group; the
+    // calling process too.
+    static cgroup_tree make(const std::string& name, rung highest, pid_t server);
+
+    [[nodiscard]] rung level() const { return level_; }
+    [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
+    // There is a controller that gives boxes the lowest CPU weight.
+    [[nodiscard]] bool weighs_cpu() const { return weighs_cpu_; }
+
+    [[nodiscard]] runtime::result<box_group> make_group(const std::string& name) const;
+    // Kills and removes the groups of earlier lives.
+    void sweep() const;
+    // Kills and removes the groups of this life whose names begin so (those of one broker).
+    void remove_groups(std::string_view name_prefix) const;
+    // At the very end: this life's group and, if nothing else is in it, the server's.
+    void remove() const;
+
+  private:
+    friend class box_group;
+    struct hierarchy {
+        descriptor base;
+        descriptor named;
+        descriptor life;
+        unsigned controllers = 0;  // bit of each
+        [[nodiscard]] bool has(controller c) const { return (controllers >> static_cast<unsigned>(c) & 1U) != 0; }
+    };
+
+    bool try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own, pid_t server);
+    bool try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own, pid_t server);
+    bool build_v2(const std::string& base, bool whole_view, pid_t server);
+    std::string build_v1(const std::string& base, unsigned controllers, pid_t server);
+    std::string make_directories(hierarchy& h, const std::string& base) const;
+    void give_lowest_weight(const hierarchy& h);
+
+    std::string name_;
+    std::string life_;
+    rung level_ = rung::rlimit;
+    std::vector<hierarchy> hierarchies_;
+    std::vector<std::string> missing_;
+    bool weighs_cpu_ = false;
+};
+
+// The groups of one box: one directory in each hierarchy. Removed by remove() when the box is empty.
+class box_group {
+  public:
+    box_group() = default;
+
+    runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const;
+    // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
+    [[nodiscard]] int clone_target() const;
+    // cgroup.procs of each v1 hierarchy, to be written by the process that joins.
+    [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
+
+    // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
+    [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;
+    [[nodiscard]] std::optional<std::uint64_t> peak_memory_bytes() const;
+    [[nodiscard]] std::optional<std::uint64_t> peak_processes() const;
+    [[nodiscard]] std::uint64_t out_of_memory_kills() const;
+    [[nodiscard]] bool process_limit_hit() const;
+    // The kernel ends the whole group when its memory is over; else somebody must look at out_of_memory_kills().
+    [[nodiscard]] bool dies_as_one() const { return dies_as_one_; }
+
+    // False while processes are left in it.
+    [[nodiscard]] bool remove(const cgroup_tree& tree) const;
+
+  private:
+    friend class cgroup_tree;
+    [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
+
+    std::string name_;
+    rung level_ = rung::rlimit;
+    bool dies_as_one_ = false;
+    std::vector<descriptor> directories_;                         // one for each hierarchy
+    std::array<int, controller_count> place_{-1, -1, -1, -1};     // the directory of each controller
+    descriptor cpu_file_;                                         // read again and again while the box runs
+    descriptor memory_events_;
+};
+
+}  // namespace stages::worker::sandbox

@@ -1,0 +1,106 @@
+// What a shard and its broker say to each other, as bytes. Sans-I/O: encoding and decoding only; channel.hpp carries the
+// packets. A packet is a 4-byte head (magic, version, type) and its fields, little-endian, strings with a 32-bit length.
+// The decoder believes nothing: whatever is too long, too many, left over or cut short gives no packet.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace stages::worker::sandbox {
+
+inline constexpr std::uint8_t protocol_version = 1;
+inline constexpr std::size_t packet_bytes_max = 2U << 20;    // a script, its arguments and the environment
+inline constexpr std::size_t arguments_max = 128;
+inline constexpr std::size_t environment_max = 128;
+
+// What the box may use; all above 0.
+struct box_limits {
+    std::uint64_t wall_ms = 0;
+    std::uint64_t cpu_ms = 0;
+    std::uint64_t memory_bytes = 0;
+    std::uint64_t processes = 0;
+    std::uint64_t disk_bytes = 0;
+    friend bool operator==(const box_limits&, const box_limits&) = default;
+};
+
+// Shard to broker: run this. Beside it travel three descriptors: standard input, output and error of the program.
+struct launch_packet {
+    std::uint64_t run = 0;  // chosen by the shard, never twice
+    box_limits limits;
+    std::string executable;                // absolute, as the box sees it
+    std::vector<std::string> arguments;    // argv, the program's name included
+    std::vector<std::string> environment;  // NAME=value, and nothing else gets in
+    std::string file_name;                 // of the script in the work directory; no slash
+    std::string file_bytes;
+    friend bool operator==(const launch_packet&, const launch_packet&) = default;
+};
+
+// Why a tree was ended from outside.
+enum class kill_reason : std::uint8_t { none = 0, cancelled, wall, cpu, memory, output };
+
+// Shard to broker: end that tree now. For a run that has ended already it means nothing.
+struct kill_packet {
+    std::uint64_t run = 0;
+    kill_reason why = kill_reason::none;
+    friend bool operator==(const kill_packet&, const kill_packet&) = default;
+};
+
+// Broker to shard: the program has begun.
+struct started_packet {
+    std::uint64_t run = 0;
+    friend bool operator==(const started_packet&, const started_packet&) = default;
+};
+
+enum class box_end : std::uint8_t {
+    exited = 0,  // code is the exit code
+    signaled,    // code is the signal
+    killed,      // by the broker, for `killed_for`
+    failed,      // never began, or its fate is unknown: `message` says why
+};
+
+// Broker to shard: the whole tree is gone. Numbers that could not be measured are absent.
+struct ended_packet {
+    std::uint64_t run = 0;
+    box_end how = box_end::failed;
+    std::int32_t code = 0;
+    kill_reason killed_for = kill_reason::none;
+    bool process_limit_hit = false;
+    bool disk_limit_hit = false;
+    std::uint64_t wall_us = 0;
+    std::optional<std::uint64_t> cpu_us;
+    std::optional<std::uint64_t> peak_memory_bytes;
+    std::optional<std::uint64_t> peak_processes;
+    std::string message;
+    friend bool operator==(const ended_packet&, const ended_packet&) = default;
+};
+
+// Shard to nursery, and its answer, beside which the broker's socket travels.
+struct broker_wanted_packet {
+    friend bool operator==(const broker_wanted_packet&, const broker_wanted_packet&) = default;
+};
+struct broker_here_packet {
+    std::int32_t process = 0;  // 0: none could be made, `message` says why
+    std::string message;
+    friend bool operator==(const broker_here_packet&, const broker_here_packet&) = default;
+};
+
+// Nursery to the server, once: what this machine can enforce.
+struct report_packet {
+    std::uint8_t rung = 0;
+    std::string problem;  // not empty: there will be no boxes
+    std::vector<std::string> missing;
+    friend bool operator==(const report_packet&, const report_packet&) = default;
+};
+
+using packet = std::variant<launch_packet, kill_packet, started_packet, ended_packet, broker_wanted_packet,
+                            broker_here_packet, report_packet>;
+
+std::string encode(const packet& what);
+// Nothing for bytes that are no packet of this version.
+std::optional<packet> decode(std::string_view bytes);
+
+}  // namespace stages::worker::sandbox

@@ -1,0 +1,142 @@
+#include "stages/worker/sandbox/seccomp_filter.hpp"
+
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+
+#include "stages/worker/sandbox/descriptor.hpp"
+
+namespace stages::worker::sandbox {
+namespace {
+
+#if defined(__x86_64__)
+constexpr std::uint32_t native_architecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+constexpr std::uint32_t native_architecture = AUDIT_ARCH_AARCH64;
+#else
+#error "the sandbox knows x86_64 and aarch64"
+#endif
+
+// From here on numbers are the same on all architectures; what lies above was looked at by nobody here.
+constexpr std::uint32_t first_unknown_number = 457;
+constexpr std::uint32_t x32_bit = 0x40000000;
+
+// Mounts and roots; namespaces; other processes; the kernel itself; keys; time and accounting; io_uring, which goes around
+// any filter; and what no program needs.
+constexpr std::array denied{
+    "mount", "umount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
+    "fspick", "mount_setattr", "name_to_handle_at", "open_by_handle_at", "quotactl", "quotactl_fd", "swapon", "swapoff",
+    "unshare", "setns",
+    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "pidfd_getfd", "kcmp",
+    "bpf", "perf_event_open", "userfaultfd", "kexec_load", "kexec_file_load", "init_module", "finit_module",
+    "delete_module", "create_module", "query_module", "get_kernel_syms", "reboot", "syslog", "iopl", "ioperm",
+    "modify_ldt", "uselib", "lookup_dcookie", "nfsservctl", "_sysctl", "sysfs", "ustat", "vhangup", "personality",
+    "memfd_secret", "fanotify_init", "fanotify_mark", "move_pages", "migrate_pages", "mbind", "set_mempolicy",
+    "set_mempolicy_home_node",
+    "add_key", "keyctl", "request_key",
+    "acct", "clock_adjtime", "adjtimex", "clock_settime", "settimeofday", "stime",
+    "io_uring_setup", "io_uring_enter", "io_uring_register"};
+
+// cgroup (0x02000000) and time (0x80) namespaces are missing in older headers.
+constexpr std::array<std::uint64_t, 8> namespace_flags{CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
+                                                       CLONE_NEWPID, CLONE_NEWNET, 0x02000000,   0x00000080};
+
+class policy {
+  public:
+    policy() : context_(seccomp_init(SCMP_ACT_ALLOW)) {}
+    policy(const policy&) = delete;
+    policy& operator=(const policy&) = delete;
+    ~policy() {
+        if (context_ != nullptr) seccomp_release(context_);
+    }
+    [[nodiscard]] bool good() const { return context_ != nullptr && good_; }
+    [[nodiscard]] scmp_filter_ctx context() const { return context_; }
+
+    void attribute(scmp_filter_attr name, std::uint32_t value) {
+        good_ = good_ && seccomp_attr_set(context_, name, value) == 0;
+    }
+    // A call that this architecture does not have needs no rule.
+    template <class... Conditions>
+    void refuse(const char* call, int error, Conditions... conditions) {
+        const int number = seccomp_syscall_resolve_name(call);
+        if (number < 0) return;
+        const int added = seccomp_rule_add(context_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), number,
+                                           sizeof...(conditions), conditions...);
+        good_ = good_ && added == 0;
+    }
+
+  private:
+    scmp_filter_ctx context_;
+    bool good_ = true;
+};
+
+// Families other than unix, inet, inet6 and, for getifaddrs(), routing netlink: in a network namespace of its own and
+// without capabilities that one can only list the loopback device.
+void refuse_socket_families(policy& p) {
+    for (std::uint64_t family = 0; family < AF_NETLINK; ++family) {
+        if (family == AF_UNIX || family == AF_INET || family == AF_INET6) continue;
+        p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, family));
+    }
+    p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK));
+    p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_NE, 0));
+}
+
+void fill(policy& p) {
+    p.attribute(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    p.attribute(SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: the kernel walks it for every number when it loads
+    p.attribute(SCMP_FLTATR_CTL_NNP, 0);
+    for (const char* call : denied) p.refuse(call, EPERM);
+    p.refuse("clone3", ENOSYS);
+    for (const std::uint64_t flag : namespace_flags) p.refuse("clone", EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, flag, flag));
+    refuse_socket_families(p);
+    // The kernel looks at 32 bits of the request; so do we, or the upper ones would hide it.
+    for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}})
+        p.refuse("ioctl", EPERM, SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, request));
+    // Limits of other processes, of the box's pid 1 above all.
+    p.refuse("prlimit64", EPERM, SCMP_A0_64(SCMP_CMP_NE, 0));
+}
+
+constexpr sock_filter statement(std::uint16_t code, std::uint32_t value) { return {code, 0, 0, value}; }
+constexpr sock_filter jump(std::uint16_t code, std::uint32_t value, std::uint8_t yes, std::uint8_t no) {
+    return {code, yes, no, value};
+}
+
+// What libseccomp cannot say: every number from here on is unknown. Foreign architectures and x32 go on to its own check.
+std::vector<sock_filter> unknown_numbers() {
+    return {statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+            jump(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 0, 4),
+            statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+            jump(BPF_JMP | BPF_JGE | BPF_K, x32_bit, 2, 0),
+            jump(BPF_JMP | BPF_JGE | BPF_K, first_unknown_number, 0, 1),
+            statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)};
+}
+
+}  // namespace
+
+runtime::result<std::vector<sock_filter>> make_seccomp_filter() {
+    policy p;
+    if (p.context() != nullptr) fill(p);
+    if (!p.good()) return runtime::error_code(EINVAL, boost::system::system_category());
+    const descriptor memory(memfd_create("filter", MFD_CLOEXEC));
+    if (!memory) return runtime::error_code(errno, boost::system::system_category());
+    const int exported = seccomp_export_bpf(p.context(), memory.get());
+    if (exported != 0) return runtime::error_code(-exported, boost::system::system_category());
+    std::vector<sock_filter> filter = unknown_numbers();
+    const off_t bytes = lseek(memory.get(), 0, SEEK_END);
+    const std::size_t before = filter.size();
+    filter.resize(before + static_cast<std::size_t>(bytes) / sizeof(sock_filter));
+    if (bytes <= 0 || pread(memory.get(), filter.data() + before, static_cast<std::size_t>(bytes), 0) != bytes)
+        return runtime::error_code(EIO, boost::system::system_category());
+    return filter;
+}
+
+}  // namespace stages::worker::sandbox
