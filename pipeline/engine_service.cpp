@@ -61,8 +61,22 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
       options_(std::move(options)),
       ids_(state.home.time(), state.home.random().split()),
       partitions_(map.partitions_of(state.home.id())),
+      accepted_(state.home.metrics().make_counter("weir_executions_accepted_total",
+                                                  "Executions accepted; a replayed key counts not again.")),
       gate_(state.home) {
     WEIR_ASSERT(!partitions_.empty());
+    auto& metrics = state_.home.metrics();
+    for (const auto* limit : {"admission.queued_max", "admission.user_open_max", "idempotency.keys_max"})
+        metrics.declare_limit(limit);
+    auto& queued = metrics.make_gauge("weir_executions_queued", "Executions that wait for a seat.");
+    auto& held = metrics.make_gauge("weir_executions_held",
+                                    "Executions in memory: unfinished, or not yet taken by the archive.");
+    auto& keys = metrics.make_gauge("weir_idempotency_keys", "Idempotency keys that are remembered.");
+    gauges_ = metrics.on_collect([this, &queued, &held, &keys] {
+        queued.set(static_cast<double>(saga_.queued()));
+        held.set(static_cast<double>(state_.table.size()));
+        keys.set(static_cast<double>(state_.keys.size()));
+    });
 }
 
 task<result<void>> engine_service::start() {
@@ -111,14 +125,16 @@ task<outcome<accepted>> engine_service::execute(principal who, script_request re
     co_return co_await runtime::submit(*map_.shards[owner], std::move(there));
 }
 
-std::optional<failure> engine_service::refusal(const principal& who, bool with_key) const {
-    const auto limited = [](failure_code code, std::string name, std::uint64_t value, std::string detail) {
-        failure out = make_failure(code, std::move(detail));
-        out.limit = std::move(name);
-        out.limit_value = value;
-        out.retry_after_s = 1;
-        return out;
-    };
+failure engine_service::limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail) {
+    state_.home.metrics().limit_reached(limit);
+    failure out = make_failure(code, std::move(detail));
+    out.limit = limit;
+    out.limit_value = value;
+    out.retry_after_s = 1;
+    return out;
+}
+
+std::optional<failure> engine_service::refusal(const principal& who, bool with_key) {
     if (draining_ || !open_) {
         auto out = make_failure(failure_code::draining, "the server takes no new work now");
         out.retry_after_s = 1;
@@ -166,7 +182,7 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
     if constexpr (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
     const auto committed = co_await state_.journal.durable(e->partition, at);
     if (!committed) co_return storage_failure(committed.error());
-    ++accepted_total_;
+    accepted_.add();
     co_return accepted{id, status::queued, false};
 }
 

@@ -64,7 +64,6 @@ class engine_service final : public engine {
     [[nodiscard]] std::string describe() const override;
 
     [[nodiscard]] const shard_state& state() const { return state_; }
-    [[nodiscard]] std::uint64_t accepted_total() const { return accepted_total_; }
 
   private:
     engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
@@ -83,7 +82,8 @@ class engine_service final : public engine {
                                                 std::size_t limit);
     task<std::vector<stuck_execution>> stuck_here();
 
-    std::optional<failure> refusal(const principal& who, bool with_key) const;
+    failure limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail);
+    std::optional<failure> refusal(const principal& who, bool with_key);
     // Null: the archive has it, or nobody; not the caller's counts as nobody.
     std::shared_ptr<execution> open_one(const principal& who, execution_id id) const;
     task<outcome<summary>> archived(principal who, execution_id id);
@@ -100,7 +100,8 @@ class engine_service final : public engine {
     std::vector<runtime::partition_id> partitions_;
     bool open_ = false;
     bool draining_ = false;
-    std::uint64_t accepted_total_ = 0;
+    runtime::counter& accepted_;
+    runtime::metrics_registry::hook_ticket gauges_;
     std::stop_source stop_;
     runtime::gate gate_;
 };

@@ -9,7 +9,13 @@ using runtime::task;
 
 transitions::transitions(runtime::shard& home, journal& journal, storage::blobs& blobs, execution_table& table,
                          std::size_t window_bytes_max)
-    : home_(home), journal_(journal), blobs_(blobs), table_(table), window_bytes_max_(window_bytes_max) {}
+    : home_(home), journal_(journal), blobs_(blobs), table_(table), window_bytes_max_(window_bytes_max), finished_() {
+    for (std::size_t i = 0; i < finished_.size(); ++i) {
+        const auto end = static_cast<status>(static_cast<std::size_t>(status::completed) + i);
+        finished_[i] = &home.metrics().make_counter("weir_executions_finished_total", "Executions that have ended.",
+                                                    {{"status", std::string(to_string(end))}});
+    }
+}
 
 namespace {
 
@@ -81,7 +87,10 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
 void transitions::fold(execution& e, const storage::record_header& stored, std::string_view payload) {
     const storage::record_view view{stored, payload};
     WEIR_ASSERT(e.apply(view, true));
-    if (e.is_ended()) table_.ended(e);
+    if (e.is_ended()) {
+        table_.ended(e);
+        finished_[static_cast<std::size_t>(e.status) - static_cast<std::size_t>(status::completed)]->add();
+    }
     e.shrink_window(journal_.durable_through(e.partition), window_bytes_max_);
     e.changed.notify_all();
 }

@@ -2,6 +2,7 @@
 // the record is durable; see journal.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "pipeline/execution_table.hpp"
@@ -45,6 +46,7 @@ class transitions {
     storage::blobs& blobs_;
     execution_table& table_;
     std::size_t window_bytes_max_;
+    std::array<runtime::counter*, 4> finished_;  // by terminal status
 };
 
 }  // namespace pipeline
