@@ -1,0 +1,25 @@
+#include "storage/api/disk.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace storage {
+
+block_buffer::block_buffer(std::size_t bytes) : bytes_(round_up_to_block(bytes)) {
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(disk_block_bytes, bytes_));
+    if (memory == nullptr) throw std::bad_alloc();
+    std::memset(memory, 0, bytes_);
+    memory_.reset(memory);
+}
+
+void block_buffer::release::operator()(std::byte* memory) const noexcept { std::free(memory); }
+
+void block_buffer::grow(std::size_t bytes, std::size_t used) {
+    if (bytes <= bytes_) return;
+    block_buffer larger(bytes);
+    if (used > 0) std::memcpy(larger.data(), data(), used);
+    *this = std::move(larger);
+}
+
+}  // namespace storage

@@ -1,0 +1,118 @@
+#include "storage/embedded/log/segment_maker.hpp"
+
+#include <algorithm>
+
+#include "runtime/spawn.hpp"
+#include "runtime/submit.hpp"
+
+namespace storage::embedded {
+namespace {
+
+// Zeros are written in pieces, so that the log's own writes find a gap.
+constexpr std::uint64_t fill_piece_bytes = 1 << 20;
+
+runtime::error_code stopped() {
+    return boost::system::errc::make_error_code(boost::system::errc::operation_canceled);
+}
+
+}  // namespace
+
+segment_maker::segment_maker(runtime::shard& home, disk& on, log_directory& directory)
+    : home_(home), disk_(on), directory_(directory), changed_(home), gate_(home) {}
+
+void segment_maker::prepare() {
+    if (making_ || ready_ || stopping_) return;
+    making_ = true;
+    runtime::spawn(gate_, home_, make_in_background());
+}
+
+task<void> segment_maker::make_in_background() {
+    auto made = co_await make(directory_.options().segment_bytes);
+    making_ = false;
+    // Why it failed is found again, and reported, by take().
+    if (made.has_value()) ready_.emplace(std::move(*made));
+    changed_.notify_all();
+}
+
+task<result<ready_segment>> segment_maker::take() {
+    while (finishing_) co_await changed_.wait();
+    if (!ready_) {
+        auto made = co_await make(directory_.options().small_segment_bytes);
+        // The large one may have become ready, and got its number, in the meantime.
+        if (made.has_value() && ready_ && ready_->header.key < made->header.key) std::swap(*made, *ready_);
+        co_return std::move(made);
+    }
+    ready_segment next = std::move(*ready_);
+    ready_.reset();
+    co_return std::move(next);
+}
+
+task<result<void>> segment_maker::fill(disk_file& file, std::uint64_t bytes) {
+    for (std::uint64_t at = 0; at < bytes; at += fill_piece_bytes) {
+        if (stopping_) co_return stopped();
+        const auto filled = co_await file.zero_fill(at, std::min(fill_piece_bytes, bytes - at));
+        if (filled.has_error()) co_return filled.error();
+    }
+    co_return co_await file.sync();
+}
+
+task<result<ready_segment>> segment_maker::make(std::uint64_t bytes) {
+    ready_segment segment;
+    const auto take_spare = [directory = &directory_] { return directory->take_spare(); };
+    const std::optional<std::string> spare = co_await runtime::submit(directory_.home(), take_spare);
+    std::string from;
+    if (spare) {
+        from = *spare;
+    } else {
+        from = directory_.options().path + "/" + std::to_string(log_.directory_epoch()) + "-" +
+               std::to_string(log_.shard()) + "-" + std::to_string(next_new_++) + ".new";
+    }
+    auto file = co_await disk_.open(from, spare ? open_mode::existing : open_mode::create_new);
+    if (file.has_error()) co_return file.error();
+    segment.file = std::move(*file);
+    segment.header.bytes = spare ? segment.file->size() : bytes;
+    result<void> done;
+    if (!spare) done = co_await fill(*segment.file, bytes);
+    if (done.has_value()) done = co_await finish(segment, from);
+    if (done.has_error()) {
+        // Half a file on a full disk is in the way.
+        static_cast<void>(co_await disk_.remove(from));
+        co_return done.error();
+    }
+    co_return std::move(segment);
+}
+
+task<result<void>> segment_maker::finish(ready_segment& segment, std::string from) {
+    while (finishing_) co_await changed_.wait();
+    finishing_ = true;
+    segment_header& header = segment.header;
+    header.key = {log_, next_number_++};
+    header.salt = home_.random().next();
+    header.partition_bits = directory_.options().partition_bits;
+    segment.path = directory_.options().path + "/" + segment_file_name(header.key);
+    block_buffer block(segment_header_bytes);
+    encode_segment_header(header, block.span());
+    result<void> done = co_await segment.file->write_durable(0, block.span());
+    if (done.has_value()) done = co_await disk_.rename(from, segment.path);
+    if (done.has_value()) done = co_await disk_.sync_directory(directory_.options().path);
+    if (done.has_value()) {
+        const auto tell = [directory = &directory_, header, path = segment.path] {
+            directory->segment_began(header, path);
+        };
+        co_await runtime::submit(directory_.home(), tell);
+    }
+    finishing_ = false;
+    changed_.notify_all();
+    co_return done;
+}
+
+task<void> segment_maker::stop() {
+    stopping_ = true;
+    co_await gate_.close();
+    if (!ready_) co_return;
+    const auto tell = [directory = &directory_, key = ready_->header.key] { directory->segment_unused(key); };
+    ready_.reset();
+    co_await runtime::submit(directory_.home(), tell);
+}
+
+}  // namespace storage::embedded
