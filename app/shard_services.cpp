@@ -1,0 +1,95 @@
+#include "app/shard_services.hpp"
+
+#include "storage/embedded/blobs/log_blobs.hpp"
+#include "storage/embedded/disk/real_disk.hpp"
+#include "storage/embedded/log/embedded_log.hpp"
+
+namespace app {
+
+using runtime::result;
+using runtime::task;
+
+namespace {
+
+// A node's budget, shared out evenly: going over it by one for each shard is allowed.
+std::size_t share_of(std::size_t whole, std::size_t shards) { return whole == 0 ? 0 : (whole + shards - 1) / shards; }
+
+// Seats are shared out so that the sum is what was asked for, and every shard has one.
+std::size_t seats_of(const process_services& process, std::size_t shard) {
+    if (process.values.executor.noop) return 0;
+    const std::size_t whole = process.seats / process.shards + (shard < process.seats % process.shards ? 1 : 0);
+    return std::max<std::size_t>(1, whole);
+}
+
+}  // namespace
+
+shard_services::shard_services(runtime::shard& home, process_services& process, std::unique_ptr<storage::disk> disk,
+                               std::unique_ptr<stages::worker::worker> worker, const std::string& executor)
+    : process_(process), disk_(std::move(disk)), worker_(std::move(worker)) {
+    const auto& values = process.values;
+    storage::embedded::log_options log_options;
+    log_options.batch_bytes_max = values.log.batch_bytes_max;
+    log_options.batch_delay_us = static_cast<std::uint64_t>(values.log.record_age_max.count()) * 1000;
+    log_ = std::make_unique<storage::embedded::embedded_log>(*process.log_directory, home, *disk_, log_options);
+    archive_ = process.archive->open_shard(home);
+    blobs_ = std::make_unique<storage::embedded::log_blobs>(
+        *log_, static_cast<std::uint16_t>(pipeline::record_type::blob_piece));
+    const auto keys_max = share_of(values.idempotency.keys_max, process.shards);
+    state_ = std::make_unique<pipeline::shard_state>(home, *log_, *archive_, *blobs_, values.partition.bits, keys_max);
+    coordinator_ = std::make_unique<stages::coordinator::coordinator>(state_->table, seats_of(process, home.id()));
+    hand_over_ = std::make_unique<stages::result::hand_over>(*state_);
+    saga_ = std::make_unique<stages::saga::script_saga>(*state_, *coordinator_, *worker_, *hand_over_);
+
+    pipeline::engine_options options;
+    options.limits = process.limits;
+    options.queued_max = share_of(values.admission.queued_max, process.shards);
+    options.queued_max_node = values.admission.queued_max;
+    options.user_open_max = share_of(values.admission.user_open_max, process.shards);
+    options.executor = executor;
+    options.key_ttl = std::chrono::duration_cast<runtime::seconds>(values.idempotency.key_ttl);
+    engine_ = std::make_unique<pipeline::engine_service>(*state_, *saga_, process.map, options);
+}
+
+shard_services::~shard_services() = default;
+
+task<result<void>> shard_services::start() {
+    const auto working = co_await worker_->start();
+    if (!working) {
+        diagnosis_ = "the executor does not start: " + working.error().message();
+        co_return working;
+    }
+    hand_over_->start();
+    const auto opened = co_await engine_->start();
+    if (!opened) diagnosis_ = log_->diagnosis();
+    co_return opened;
+}
+
+task<void> shard_services::finish() {
+    engine_->drain();
+    co_await saga_->stop(process_.values.shutdown.grace);
+}
+
+task<void> shard_services::stop() {
+    co_await worker_->stop();
+    co_await engine_->stop();
+    co_await hand_over_->stop();
+    co_await log_->stop();
+    co_await archive_->stop();
+}
+
+task<void> shard_services::dispose() {
+    // Files and sockets go on the shard that made them.
+    engine_.reset();
+    saga_.reset();
+    hand_over_.reset();
+    coordinator_.reset();
+    worker_.reset();
+    state_.reset();
+    blobs_.reset();
+    archive_.reset();
+    log_.reset();
+    disk_.reset();
+    co_return;
+}
+
+}  // namespace app

@@ -1,0 +1,223 @@
+// The engine on real shards, disk and archive, without the front door: accepted means durable, over restarts on any
+// number of shards.
+#include "app/shard_services.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "runtime/shard_thread.hpp"
+#include "stages/worker/noop_worker.hpp"
+#include "storage/embedded/disk/real_disk.hpp"
+
+namespace app {
+namespace {
+
+using pipeline::execution_id;
+using runtime::task;
+
+// A node without a front door; each is one life.
+class life {
+  public:
+    life(const std::string& folder, std::size_t shards, runtime::milliseconds delay) : shards_(shards) {
+        process_.values = load_settings({}, {}).values;
+        process_.values.executor.noop = true;
+        process_.values.shutdown.grace = runtime::milliseconds(0);
+        process_.values.log.segment_bytes = 4 << 20;
+        process_.shards = shards;
+        for (std::size_t i = 0; i < shards; ++i) process_.map.shards.push_back(&shards_[i]);
+        services_.resize(shards);
+        shards_.start();
+        shards_.run_and_wait(0, [&] { return open(folder); });
+        std::string why;
+        storage::embedded::archive_options archive;
+        archive.directory = folder + "/archive";
+        auto store = storage::embedded::archive_store::open(archive, why);
+        EXPECT_TRUE(store) << why;
+        process_.archive = std::move(*store);
+        for (std::size_t i = 0; i < shards; ++i) shards_.run_and_wait(i, [&, i] { return make(shards_[i], delay); });
+        for (auto& one : services_) process_.map.engines.push_back(&one->engine());
+        for (std::size_t i = 0; i < shards; ++i) shards_.run_and_wait(i, [&, i] { return start(i); });
+    }
+
+    ~life() {
+        for (std::size_t i = 0; i < services_.size(); ++i)
+            shards_.run_and_wait(i, [&, i] { return services_[i]->finish(); });
+        for (std::size_t i = 0; i < services_.size(); ++i)
+            shards_.run_and_wait(i, [&, i] { return services_[i]->stop(); });
+        shards_.run_and_wait(0, [&] { return process_.log_directory->stop(); });
+        for (std::size_t i = 0; i < services_.size(); ++i)
+            shards_.run_and_wait(i, [&, i] { return services_[i]->dispose(); });
+        shards_.run_and_wait(0, [&] { return drop(); });
+        shards_.stop();
+    }
+
+    void on(std::size_t i, runtime::unique_function<task<void>()> make) { shards_.run_and_wait(i, std::move(make)); }
+    pipeline::engine& engine(std::size_t i) { return services_[i]->engine(); }
+
+  private:
+    task<void> open(std::string folder) {
+        process_.directory_disk = storage::embedded::make_real_disk(shards_[0]).value();
+        storage::embedded::directory_options options;
+        options.path = folder + "/log";
+        options.segment_bytes = 4 << 20;
+        process_.log_directory =
+            std::make_unique<storage::embedded::log_directory>(shards_[0], *process_.directory_disk, options);
+        const auto opened = co_await process_.log_directory->open();
+        EXPECT_TRUE(opened) << process_.log_directory->recovered().diagnosis;
+    }
+    task<void> make(runtime::shard& home, runtime::milliseconds delay) {
+        auto disk = storage::embedded::make_real_disk(home).value();
+        auto worker = std::make_unique<stages::worker::noop_worker>(delay);
+        services_[home.id()] =
+            std::make_unique<shard_services>(home, process_, std::move(disk), std::move(worker), "noop");
+        co_return;
+    }
+    task<void> start(std::size_t i) {
+        const auto started = co_await services_[i]->start();
+        EXPECT_TRUE(started) << services_[i]->diagnosis();
+    }
+    task<void> drop() {
+        process_.log_directory.reset();
+        process_.directory_disk.reset();
+        co_return;
+    }
+
+    process_services process_;
+    runtime::shard_group shards_;
+    std::vector<std::unique_ptr<shard_services>> services_;
+};
+
+class shard_services_test : public ::testing::Test {
+  protected:
+    shard_services_test() {
+        static int number = 0;
+        folder_ = "shard_services_test_" + std::to_string(getpid()) + "_" + std::to_string(++number);
+        std::filesystem::create_directories(folder_);
+    }
+    ~shard_services_test() override { std::filesystem::remove_all(folder_); }
+    std::string folder_;
+};
+
+const pipeline::principal& somebody() {
+    static const auto who = pipeline::make_principal("default", "local", true);
+    return who;
+}
+
+pipeline::script_request script(std::string text) {
+    pipeline::script_request out;
+    out.script = std::move(text);
+    out.lang_version = "3.11";
+    return out;
+}
+
+task<void> post_and_wait(pipeline::engine& engine, int count, std::vector<execution_id>& ids) {
+    for (int i = 0; i < count; ++i) {
+        auto request = script(std::string(static_cast<std::size_t>(i % 3 == 0 ? 20'000 : 10), 'x'));
+        const auto accepted = co_await engine.execute(somebody(), std::move(request), std::nullopt);
+        EXPECT_TRUE(accepted) << accepted.error().detail;
+        if (!accepted) co_return;
+        ids.push_back(accepted->id);
+    }
+    for (const auto id : ids) {
+        const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
+        const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+        EXPECT_TRUE(ended && *ended);
+    }
+}
+
+task<void> expect_completed(pipeline::engine& engine, std::vector<execution_id> ids) {
+    for (const auto id : ids) {
+        const auto view = co_await engine.find(somebody(), id);
+        EXPECT_TRUE(view) << view.error().detail;
+        if (!view) continue;
+        EXPECT_EQ(view->status, pipeline::status::completed);
+        EXPECT_EQ(view->last_event, 6U);
+        const auto result = co_await engine.result_of(somebody(), id);
+        EXPECT_TRUE(result && result->verdict.exit_code == 0);
+    }
+    std::vector<execution_id> listed;
+    std::optional<execution_id> below;
+    do {
+        const auto page = co_await engine.list(somebody(), {}, below, 7);
+        EXPECT_TRUE(page);
+        if (!page) break;
+        for (const auto& item : page->items) listed.push_back(item.id);
+        below = page->next;
+    } while (below);
+    std::sort(ids.begin(), ids.end(), std::greater<>());
+    EXPECT_EQ(listed, ids);
+}
+
+TEST_F(shard_services_test, what_was_accepted_is_there_after_restarts_on_other_numbers_of_shards) {
+    std::vector<execution_id> ids;
+    for (const std::size_t shards : {2U, 1U, 3U}) {
+        life now(folder_, shards, runtime::milliseconds(0));
+        std::vector<execution_id> mine;
+        now.on(shards - 1, [&] { return post_and_wait(now.engine(shards - 1), 30, mine); });
+        ids.insert(ids.end(), mine.begin(), mine.end());
+        now.on(0, [&] { return expect_completed(now.engine(0), ids); });
+    }
+    life last(folder_, 2, runtime::milliseconds(0));
+    last.on(1, [&] { return expect_completed(last.engine(1), ids); });
+}
+
+task<void> same_key(pipeline::engine& engine, std::string body, std::vector<pipeline::outcome<pipeline::accepted>>& out) {
+    auto request = script(body);
+    std::optional<pipeline::idempotency> key;
+    key.emplace();
+    key->key = "the key";
+    key->body_sha256 = runtime::sha256(body);
+    out.push_back(co_await engine.execute(somebody(), std::move(request), std::move(key)));
+}
+
+TEST_F(shard_services_test, a_key_gives_one_execution_over_shards_and_restarts) {
+    std::vector<pipeline::outcome<pipeline::accepted>> answers;
+    {
+        life now(folder_, 2, runtime::milliseconds(0));
+        now.on(0, [&] { return same_key(now.engine(0), "a", answers); });
+        now.on(1, [&] { return same_key(now.engine(1), "a", answers); });
+    }
+    life later(folder_, 1, runtime::milliseconds(0));
+    later.on(0, [&] { return same_key(later.engine(0), "a", answers); });
+    ASSERT_EQ(answers.size(), 3U);
+    for (const auto& answer : answers) {
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->id, answers[0]->id);
+        EXPECT_EQ(answer->replayed, &answer != &answers[0]);
+    }
+    later.on(0, [&] { return same_key(later.engine(0), "b", answers); });
+    ASSERT_FALSE(answers[3]);
+    EXPECT_EQ(answers[3].error().code, pipeline::failure_code::idempotency_key_reused);
+}
+
+task<void> leave_running(pipeline::engine& engine, std::vector<execution_id>& ids) {
+    auto request = script("long");
+    request.retry = {2, {pipeline::error_type::infrastructure}, 0};
+    const auto accepted = co_await engine.execute(somebody(), std::move(request), std::nullopt);
+    EXPECT_TRUE(accepted);
+    ids.push_back(accepted->id);
+    co_await runtime::sleep_for(runtime::milliseconds(100));
+}
+
+task<void> expect_second_attempt(pipeline::engine& engine, execution_id id) {
+    const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
+    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    EXPECT_TRUE(ended && *ended);
+    const auto view = co_await engine.find(somebody(), id);
+    EXPECT_TRUE(view && view->status == pipeline::status::completed);
+    EXPECT_TRUE(view && view->attempt == 2U);
+}
+
+TEST_F(shard_services_test, what_ran_at_a_stop_is_a_lost_attempt_and_follows_its_policy) {
+    std::vector<execution_id> ids;
+    {
+        life now(folder_, 1, runtime::milliseconds(60'000));
+        now.on(0, [&] { return leave_running(now.engine(0), ids); });
+    }
+    life later(folder_, 2, runtime::milliseconds(1));
+    later.on(0, [&] { return expect_second_attempt(later.engine(0), ids.at(0)); });
+}
+
+}  // namespace
+}  // namespace app
