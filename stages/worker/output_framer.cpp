@@ -18,9 +18,13 @@ std::vector<output_frame> output_framer::feed(std::string_view bytes) {
     const std::size_t tail = runtime::utf8_incomplete_tail(waiting_);
     const std::string data = std::move(waiting_);
     const std::size_t whole = data.size() - tail;
-    // After the limit nothing will ever complete that character.
-    waiting_ = truncated_ ? std::string() : data.substr(whole);
+    waiting_ = data.substr(whole);
     cut(std::string_view(data).substr(0, whole), out);
+    if (!truncated_) return out;
+    // Nothing will ever complete that character. In a stream that is not text its bytes count like any other.
+    const std::string last = std::move(waiting_);
+    waiting_.clear();
+    if (!text_so_far_) cut(last, out);
     return out;
 }
 
@@ -37,7 +41,9 @@ void output_framer::cut(std::string_view bytes, std::vector<output_frame>& out) 
         std::string_view piece = bytes.substr(0, output_frame_bytes_max);
         // A character that lies across the border goes to the next frame.
         if (piece.size() < bytes.size()) piece.remove_suffix(runtime::utf8_incomplete_tail(piece));
-        out.push_back({offset_, runtime::is_utf8(piece), std::string(piece)});
+        const bool is_text = runtime::is_utf8(piece);
+        text_so_far_ = text_so_far_ && is_text;
+        out.push_back({offset_, is_text, std::string(piece)});
         offset_ += piece.size();
         bytes.remove_prefix(piece.size());
     }

@@ -19,8 +19,8 @@ struct output_frame {
 };
 
 // One stream of one attempt; no input or output here. A frame whose bytes are valid UTF-8 is text. The beginning of a
-// character waits for its rest, or for finish(). Above the limit everything is dropped; the cut steps back to the end of
-// a character, so that cut text is still text.
+// character waits for its rest, or for finish(). Above the limit everything is dropped; where the stream was text so far
+// the cut steps back to the end of a character, so that cut text is still text.
 class output_framer {
   public:
     explicit output_framer(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
@@ -36,6 +36,7 @@ class output_framer {
     std::uint64_t bytes_max_;
     std::uint64_t offset_ = 0;  // of the first byte that is in no frame yet
     std::string waiting_;       // the beginning of a character, at most 3 bytes
+    bool text_so_far_ = true;
     bool truncated_ = false;
 };
 

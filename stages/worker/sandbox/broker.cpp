@@ -45,6 +45,13 @@ std::uint64_t reap(int handle) {
     return microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
 }
 
+// So that the program may open /dev/stdout and the like. Only pipes are the program's own; whatever else was handed over
+// belongs to somebody.
+void give_pipe(int file, uid_t owner) {
+    struct stat about {};
+    if (fstat(file, &about) == 0 && S_ISFIFO(about.st_mode)) static_cast<void>(fchown(file, owner, owner) == 0);
+}
+
 bool disk_is_full(int disk) {
     struct statfs about {};
     return fstatfs(disk, &about) == 0 && (about.f_bavail == 0 || about.f_ffree == 0);
@@ -174,9 +181,8 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
     if (!disk) return disk.error();
     b.disk = std::move(*disk);
 
-    // So that the program may open /dev/stdout and the like, which are its own pipes.
     if (!context_.own_user_namespace)
-        for (const auto& file : files) static_cast<void>(fchown(file.get(), owner, owner) == 0);
+        for (const auto& file : files) give_pipe(file.get(), owner);
 
     step = "namespaces";
     const box_files handed{files[0].get(), files[1].get(), files[2].get(), b.disk.get()};

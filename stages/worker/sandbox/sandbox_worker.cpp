@@ -1,0 +1,384 @@
+#include "stages/worker/sandbox/sandbox_worker.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/system/errc.hpp>
+#include <cerrno>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/spawn.hpp"
+#include "runtime/with_deadline.hpp"
+#include "stages/worker/output_framer.hpp"
+#include "stages/worker/sandbox/verdicts.hpp"
+
+namespace stages::worker::sandbox {
+
+namespace asio = boost::asio;
+namespace errc = boost::system::errc;
+using runtime::error_code;
+using runtime::milliseconds;
+using runtime::result;
+using runtime::task;
+
+namespace {
+
+constexpr milliseconds fetch_wait{10'000};
+constexpr milliseconds retry_after{200};
+constexpr milliseconds last_output_wait{1000};  // of a tree whose broker has died
+constexpr milliseconds drain_pause{1};
+
+error_code last_error() { return {errno, boost::system::system_category()}; }
+
+std::size_t index_of(output_stream which) { return static_cast<std::size_t>(which); }
+
+// A pipe that holds all of it and has no writer: byte-exact, then end of file, and nobody has to pump. What is too large
+// for a pipe here is a sealed file in memory.
+result<descriptor> make_standard_input(const std::string& bytes) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return last_error();
+    descriptor read_end(ends[0]);
+    const descriptor write_end(ends[1]);
+    const bool fits = bytes.size() <= 16U * 4096U ||
+                      fcntl(write_end.get(), F_SETPIPE_SZ, static_cast<int>(bytes.size())) >=
+                          static_cast<int>(bytes.size());
+    if (fits) {
+        fcntl(write_end.get(), F_SETFL, O_NONBLOCK);
+        if (bytes.empty() || ::write(write_end.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()))
+            return read_end;
+    }
+    descriptor memory(memfd_create("stdin", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory || ::write(memory.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
+        lseek(memory.get(), 0, SEEK_SET) != 0 ||
+        fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+        return last_error();
+    return memory;
+}
+
+// Nobody listens to the box that start() tries.
+class nobody final : public observer {
+  public:
+    task<void> started() override { co_return; }
+    task<void> output(output_stream, std::string) override { co_return; }
+};
+
+}  // namespace
+
+struct sandbox_worker::active_run {
+    active_run(runtime::shard& home, const program_limits& limits)
+        : kills_on_output(limits.when_output_is_full == on_output_limit::kill),
+          framers{output_framer(limits.output_bytes), output_framer(limits.output_bytes)},
+          changed(home) {}
+
+    std::uint64_t number = 0;
+    observer* watch = nullptr;
+    bool kills_on_output;
+    std::array<std::optional<stream>, 2> pipes;
+    std::array<output_framer, 2> framers;
+    std::uint64_t output_bytes = 0;
+    int readers = 0;
+    bool begun = false;
+    bool output_over = false;           // whatever is not in the pipes by now will never come
+    std::optional<ended_packet> end;
+    runtime::event changed;
+};
+
+sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_options options)
+    : home_(home),
+      options_(std::move(options)),
+      channel_(home.get_executor(), channel.release()),
+      broker_changed_(home),
+      gate_(home) {}
+
+sandbox_worker::~sandbox_worker() = default;
+
+task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::stop_token stop) {
+    const std::string executable = find_executable(options_.runtimes, request.lang, request.lang_version);
+    if (executable.empty()) {
+        verdict none;
+        none.message = "this machine has no " + request.lang + " " + request.lang_version;
+        co_return none;
+    }
+    const auto runtime = std::find_if(options_.runtimes.begin(), options_.runtimes.end(),
+                                      [&](const auto& r) { return r.info.lang == request.lang; });
+    launch_packet what;
+    what.limits = {request.limits.wall_ms, request.limits.cpu_ms, request.limits.memory_bytes,
+                   request.limits.processes, request.limits.disk_bytes};
+    what.executable = executable;
+    what.file_name = "main." + runtime->info.file_extension;
+    what.file_bytes = std::move(request.script);
+    what.arguments = {executable, what.file_name};
+    for (auto& argument : request.args) what.arguments.push_back(std::move(argument));
+    co_return co_await run_box(std::move(what), std::move(request.standard_input), request.limits, watch, stop);
+}
+
+task<result<void>> sandbox_worker::start() {
+    runtime::spawn(gate_, home_, keep_broker());
+    launch_packet what;
+    program_limits limits;
+    limits.wall_ms = 20'000;
+    what.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
+    what.executable = "/bin/true";
+    what.arguments = {"true"};
+    nobody watch;
+    const auto tried = co_await run_box(std::move(what), {}, limits, watch, {});
+    if (tried.ended_by == cause::exited && tried.exit_code == 0) co_return result<void>();
+    if (!tried.message.empty()) problem_ = tried.message;
+    if (problem_.empty()) problem_ = "the first box did not run /bin/true";
+    co_return make_error_code(errc::operation_not_supported);
+}
+
+task<void> sandbox_worker::stop() {
+    stopping_.request_stop();
+    error_code ignored;
+    channel_.cancel(ignored);
+    if (broker_) broker_->cancel(ignored);
+    broker_changed_.notify_all();
+    co_await gate_.close();
+}
+
+task<bool> sandbox_worker::wait_for_broker() {
+    const auto deadline = home_.time().steady() + options_.broker_wait;
+    while (!broker_ && !stopping_.stop_requested() && home_.time().steady() < deadline)
+        static_cast<void>(co_await runtime::with_deadline(deadline, broker_changed_.wait()));
+    co_return broker_.has_value() && !stopping_.stop_requested();
+}
+
+result<std::vector<descriptor>> sandbox_worker::open_streams(active_run& run, const std::string& standard_input) {
+    std::vector<descriptor> files;
+    auto input = make_standard_input(standard_input);
+    if (!input) return input.error();
+    files.push_back(std::move(*input));
+    for (auto& pipe : run.pipes) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) != 0) return last_error();
+        files.emplace_back(ends[1]);
+        pipe.emplace(home_.get_executor(), ends[0]);
+        error_code failed;
+        pipe->native_non_blocking(true, failed);
+        if (failed) return failed;
+    }
+    return files;
+}
+
+task<verdict> sandbox_worker::run_box(launch_packet what, std::string standard_input, program_limits limits,
+                                      observer& watch, std::stop_token stop) {
+    verdict never_began;
+    if (stop.stop_requested()) {
+        never_began.ended_by = cause::cancelled;
+        co_return never_began;
+    }
+    if (!broker_ && !co_await wait_for_broker()) {
+        never_began.message = problem_.empty() ? "no broker" : problem_;
+        co_return never_began;
+    }
+    auto run = std::make_shared<active_run>(home_, limits);
+    run->number = next_run_++;
+    run->watch = &watch;
+    auto files = open_streams(*run, standard_input);
+    if (!files) {
+        never_began.message = "no pipes: " + files.error().message();
+        co_return never_began;
+    }
+    what.run = run->number;
+    what.environment = box_environment();
+    runs_.emplace(run->number, run);
+    ++counters_.launched;
+    // While programs want this CPU, polling would take it from them.
+    home_.allow_polling(false);
+    post(std::move(what), std::move(*files));
+    const auto overdue = home_.timers().add(home_.time().steady() + milliseconds(limits.wall_ms) + options_.overdue,
+                                            [this] { kill_overdue_broker(); });
+    co_await follow(run, stop);
+    home_.timers().cancel(overdue);
+    runs_.erase(run->number);
+    if (runs_.empty()) home_.allow_polling(true);
+    ++counters_.ended;
+    verdict out = verdict_of(*run->end, limits);
+    out.usage.output_bytes = run->output_bytes;
+    out.stdout_truncated = run->framers[0].truncated();
+    out.stderr_truncated = run->framers[1].truncated();
+    co_return out;
+}
+
+// From the launch to the end of the tree and of its output.
+task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
+    const std::stop_callback on_stop(stop, [this, number = run->number] { request_kill(number, kill_reason::cancelled); });
+    while (!run->begun && !run->end) co_await run->changed.wait();
+    if (run->begun) {
+        co_await run->watch->started();
+        for (const auto which : {output_stream::standard_output, output_stream::standard_error}) {
+            ++run->readers;
+            WEIR_ASSERT(runtime::spawn(gate_, home_, read_stream(run, which)));
+        }
+    }
+    while (!run->end || run->readers > 0) co_await run->changed.wait();
+}
+
+task<void> sandbox_worker::read_stream(run_pointer run, output_stream which) {
+    stream& pipe = *run->pipes[index_of(which)];
+    output_framer& framer = run->framers[index_of(which)];
+    for (;;) {
+        const ssize_t n = ::read(pipe.native_handle(), buffer_.data(), buffer_.size());
+        if (n == 0) break;
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            // With the tree gone there are no writers, and end of file comes; should a descriptor have got away, this.
+            if (errno != EAGAIN || run->output_over) break;
+            error_code ignored;
+            co_await pipe.async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, ignored));
+            continue;
+        }
+        run->output_bytes += static_cast<std::uint64_t>(n);
+        const bool was_cut = framer.truncated();
+        auto frames = framer.feed({buffer_.data(), static_cast<std::size_t>(n)});
+        for (auto& frame : frames) co_await run->watch->output(which, std::move(frame.bytes));
+        if (!framer.truncated()) continue;
+        if (!was_cut) ++counters_.output_limit_reached;
+        if (!was_cut && run->kills_on_output) request_kill(run->number, kill_reason::output);
+        // What is dropped must still be read, but not as fast as a program can write.
+        if (!run->end) co_await runtime::sleep_for(drain_pause);
+    }
+    auto frames = framer.finish();
+    for (auto& frame : frames) co_await run->watch->output(which, std::move(frame.bytes));
+    --run->readers;
+    run->changed.notify_all();
+}
+
+void sandbox_worker::request_kill(std::uint64_t run, kill_reason why) {
+    const auto found = runs_.find(run);
+    if (found == runs_.end() || found->second->end) return;
+    post(kill_packet{run, why});
+}
+
+void sandbox_worker::end_run(active_run& run) {
+    run.output_over = true;
+    error_code ignored;
+    for (auto& pipe : run.pipes)
+        if (pipe) pipe->cancel(ignored);
+    run.changed.notify_all();
+}
+
+void sandbox_worker::on_packet(packet what) {
+    if (const auto* started = std::get_if<started_packet>(&what)) {
+        const auto found = runs_.find(started->run);
+        if (found == runs_.end()) return;
+        found->second->begun = true;
+        found->second->changed.notify_all();
+    } else if (auto* ended = std::get_if<ended_packet>(&what)) {
+        const auto found = runs_.find(ended->run);
+        if (found == runs_.end() || found->second->end) return;
+        found->second->end = std::move(*ended);
+        end_run(*found->second);
+    }
+}
+
+// Their trees die with the broker, but nobody tells how far they came.
+void sandbox_worker::lose_runs() {
+    for (auto& [number, run] : runs_) {
+        if (run->end) continue;
+        ended_packet unknown;
+        unknown.run = number;
+        unknown.message = "the broker of this box has died";
+        run->end = std::move(unknown);
+        run->changed.notify_all();
+        // What the tree has written until its death is kept: the readers go on to the end of file.
+        home_.timers().add(home_.time().steady() + last_output_wait, [this, weak = std::weak_ptr(run)] {
+            if (const auto late = weak.lock()) end_run(*late);
+        });
+    }
+}
+
+// It still holds its end of the socket, so the number cannot belong to another process.
+void sandbox_worker::kill_overdue_broker() {
+    if (broker_ && broker_process_ > 0) ::kill(broker_process_, SIGKILL);
+}
+
+task<void> sandbox_worker::keep_broker() {
+    while (!stopping_.stop_requested()) {
+        const auto fetched = co_await fetch_broker();
+        if (!fetched) {
+            if (stopping_.stop_requested()) co_return;
+            if (problem_.empty()) problem_ = "no broker: " + fetched.error().message();
+            co_await runtime::sleep_for(retry_after, stopping_.get_token());
+            continue;
+        }
+        problem_.clear();
+        broker_changed_.notify_all();
+        co_await read_packets();
+        broker_.reset();
+        outbox_.clear();
+        lose_runs();
+        if (!stopping_.stop_requested()) ++counters_.brokers_lost;
+    }
+}
+
+task<result<void>> sandbox_worker::fetch_broker() {
+    const error_code failed = send_packet(channel_.native_handle(), broker_wanted_packet{});
+    if (failed) co_return failed;
+    const auto deadline = home_.time().steady() + fetch_wait;
+    for (;;) {
+        auto got = receive_packet(channel_.native_handle());
+        if (got) {
+            const auto* here = std::get_if<broker_here_packet>(&got->what);
+            if (here == nullptr) continue;
+            problem_ = here->message;
+            if (here->process == 0 || got->descriptors.size() != 1) co_return make_error_code(errc::protocol_error);
+            broker_process_ = here->process;
+            broker_.emplace(home_.get_executor(), got->descriptors.front().release());
+            co_return result<void>();
+        }
+        if (got.error() != errc::resource_unavailable_try_again) co_return got.error();
+        error_code waited;
+        auto readable = channel_.async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, waited));
+        const auto in_time = co_await runtime::with_deadline(deadline, std::move(readable));
+        if (!in_time) co_return in_time.error();
+        if (waited) co_return waited;
+    }
+}
+
+task<void> sandbox_worker::read_packets() {
+    while (!stopping_.stop_requested()) {
+        auto got = receive_packet(broker_->native_handle());
+        if (got) {
+            on_packet(std::move(got->what));
+            continue;
+        }
+        if (got.error() != errc::resource_unavailable_try_again) co_return;
+        error_code waited;
+        co_await broker_->async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, waited));
+        if (waited) co_return;
+    }
+}
+
+void sandbox_worker::post(packet what, std::vector<descriptor> files) {
+    outbox_.push_back({std::move(what), std::move(files)});
+    if (flushing_ || flush()) return;
+    flushing_ = runtime::spawn(gate_, home_, flush_later());
+}
+
+// True when nothing is left to send. A dead socket is found by its reader.
+bool sandbox_worker::flush() {
+    while (broker_ && !outbox_.empty()) {
+        const auto& next = outbox_.front();
+        std::vector<int> numbers;
+        for (const auto& file : next.files) numbers.push_back(file.get());
+        const auto failed = send_packet(broker_->native_handle(), next.what, numbers);
+        if (failed == errc::resource_unavailable_try_again) return false;
+        outbox_.pop_front();
+    }
+    return true;
+}
+
+task<void> sandbox_worker::flush_later() {
+    while (broker_ && !stopping_.stop_requested() && !flush()) {
+        error_code ignored;
+        co_await broker_->async_wait(stream::wait_write, asio::redirect_error(runtime::use_task, ignored));
+    }
+    flushing_ = false;
+}
+
+}  // namespace stages::worker::sandbox

@@ -1,0 +1,104 @@
+// Runs programs in local boxes: the shard's side. It asks the nursery for a broker, gives it launches, reads what the
+// programs write, and asks for another broker when one dies; the runs of a dead broker end as `infrastructure`.
+#pragma once
+
+#include <array>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/base/time.hpp"
+#include "runtime/event.hpp"
+#include "runtime/gate.hpp"
+#include "runtime/shard.hpp"
+#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/descriptor.hpp"
+#include "stages/worker/sandbox/protocol.hpp"
+#include "stages/worker/sandbox/runtimes.hpp"
+#include "stages/worker/worker.hpp"
+
+namespace stages::worker::sandbox {
+
+struct worker_options {
+    std::vector<installed_runtime> runtimes;       // of detect_runtimes()
+    runtime::milliseconds broker_wait{5000};       // how long a launch waits while there is no broker
+    runtime::milliseconds overdue{10'000};         // a broker that is silent so long past a wall limit is killed
+};
+
+struct worker_counters {
+    std::uint64_t launched = 0;
+    std::uint64_t ended = 0;
+    std::uint64_t brokers_lost = 0;
+    std::uint64_t output_limit_reached = 0;  // streams that were cut
+};
+
+// Shard: each shard has its own; real shards only. Lifetime: outlives its runs; stop() before it goes.
+class sandbox_worker final : public worker {
+  public:
+    // `channel`: nursery::take_channel().
+    sandbox_worker(runtime::shard& home, descriptor channel, worker_options options);
+    ~sandbox_worker() override;
+
+    runtime::task<verdict> run(launch_request request, observer& watch, std::stop_token stop) override;
+    // Has a broker made and tries one box; after an error problem() says what is wrong with this machine.
+    runtime::task<runtime::result<void>> start() override;
+    runtime::task<void> stop() override;
+
+    [[nodiscard]] const worker_counters& counters() const { return counters_; }
+    [[nodiscard]] std::size_t running() const { return runs_.size(); }
+    [[nodiscard]] const std::string& problem() const { return problem_; }
+    // 0 while there is none.
+    [[nodiscard]] pid_t broker_process() const { return broker_ ? broker_process_ : 0; }
+
+  private:
+    using stream = boost::asio::posix::basic_stream_descriptor<runtime::executor>;
+    struct active_run;
+    using run_pointer = std::shared_ptr<active_run>;
+    struct outgoing {
+        packet what;
+        std::vector<descriptor> files;
+    };
+
+    runtime::task<verdict> run_box(launch_packet what, std::string standard_input, program_limits limits,
+                                   observer& watch, std::stop_token stop);
+    runtime::task<void> follow(run_pointer run, std::stop_token stop);
+    runtime::task<void> read_stream(run_pointer run, output_stream which);
+    runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
+    void on_packet(packet what);
+    void end_run(active_run& run);
+    void lose_runs();
+    void request_kill(std::uint64_t run, kill_reason why);
+    void kill_overdue_broker();
+
+    runtime::task<void> keep_broker();
+    runtime::task<runtime::result<void>> fetch_broker();
+    runtime::task<void> read_packets();
+    runtime::task<bool> wait_for_broker();
+    void post(packet what, std::vector<descriptor> files = {});
+    bool flush();
+    runtime::task<void> flush_later();
+
+    runtime::shard& home_;
+    worker_options options_;
+    stream channel_;
+    std::optional<stream> broker_;
+    pid_t broker_process_ = 0;
+    runtime::event broker_changed_;
+    std::deque<outgoing> outbox_;  // at most two packets for each run
+    bool flushing_ = false;
+    std::unordered_map<std::uint64_t, run_pointer> runs_;
+    std::uint64_t next_run_ = 1;
+    worker_counters counters_;
+    std::string problem_;
+    std::array<char, 64U << 10> buffer_;  // of whoever reads right now; nothing suspends while it is in use
+    std::stop_source stopping_;
+    runtime::gate gate_;
+};
+
+}  // namespace stages::worker::sandbox

@@ -1,0 +1,236 @@
+// Programs that want more than they may have, and programs that will not end.
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include "tests/support/sandbox_host.hpp"
+
+namespace tests {
+namespace {
+
+using stages::worker::cause;
+using stages::worker::on_output_limit;
+
+class limits : public testing::Test {
+  protected:
+    sandbox_host& host = sandbox_host::get();
+    void TearDown() override {
+        EXPECT_EQ(host.leftovers(), "");
+        const auto next = host.bash("echo fine");
+        EXPECT_EQ(next.standard_output, "fine\n");
+    }
+    // The first words of its output, however it ended.
+    static void expect_end(const outcome& out, cause expected) {
+        EXPECT_EQ(static_cast<int>(out.verdict.ended_by), static_cast<int>(expected))
+            << out.verdict.message << out.standard_error;
+        EXPECT_TRUE(out.started);
+    }
+};
+
+TEST_F(limits, wall_time) {
+    for (const char* script : {"sleep 100", "kill -STOP $$", "trap '' TERM INT HUP; while :; do sleep 1; done", "read x < <(sleep 99)"}) {
+        auto request = sandbox_host::request("bash", std::string("echo before\n") + script);
+        request.limits.wall_ms = 400;
+        const auto out = host.run(request);
+        expect_end(out, cause::timeout_wall);
+        EXPECT_EQ(out.standard_output, "before\n");
+        EXPECT_GE(out.whole_ms, 400);
+        EXPECT_LT(out.whole_ms, 400 + 100 + 400) << "start-up and a busy machine included";
+        EXPECT_LT(out.verdict.usage.wall_us, 500'000U);
+    }
+}
+
+TEST_F(limits, cpu_time_within_five_per_cent) {
+    auto request = sandbox_host::request("python", "print('before')\nwhile True: pass\n");
+    request.limits.cpu_ms = 1000;
+    const auto out = host.run(request);
+    expect_end(out, cause::timeout_cpu);
+    EXPECT_EQ(out.standard_output, "before\n");
+    ASSERT_TRUE(out.verdict.usage.cpu_us);
+    EXPECT_GE(*out.verdict.usage.cpu_us, 990'000U);
+    EXPECT_LE(*out.verdict.usage.cpu_us, host.limits_trees() ? 1'050'000U : 1'200'000U);
+}
+
+TEST_F(limits, cpu_time_of_all_processes_together) {
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    auto request = sandbox_host::request(
+        "bash", "for i in 1 2 3 4; do (while :; do :; done) & done; sleep 0.1; setsid bash -c 'while :; do :; done' & wait");
+    request.limits.cpu_ms = 600;
+    const auto out = host.run(request);
+    expect_end(out, cause::timeout_cpu);
+    EXPECT_LE(*out.verdict.usage.cpu_us, 660'000U);
+}
+
+TEST_F(limits, memory_of_one_process) {
+    auto request = sandbox_host::request("python", "print('before')\nx = []\nwhile True: x.append(bytearray(1_000_000))\n");
+    request.limits.memory_bytes = 64ULL << 20;
+    const auto out = host.run(request);
+    EXPECT_EQ(out.standard_output, "before\n");
+    if (!host.limits_trees()) {
+        expect_end(out, cause::exited);  // MemoryError
+        EXPECT_EQ(out.verdict.exit_code, 1);
+        return;
+    }
+    expect_end(out, cause::out_of_memory);
+    EXPECT_GT(*out.verdict.usage.peak_memory_bytes, 60'000'000U);
+    EXPECT_LE(*out.verdict.usage.peak_memory_bytes, 64ULL << 20);
+}
+
+TEST_F(limits, memory_of_all_processes_together) {
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    auto request = sandbox_host::request(
+        "python",
+        "import os, time\nfor i in range(6):\n  if os.fork() == 0:\n    x = bytearray(30_000_000); time.sleep(30)\n"
+        "time.sleep(30)\n");
+    request.limits.memory_bytes = 100ULL << 20;
+    const auto out = host.run(request);
+    expect_end(out, cause::out_of_memory);
+    EXPECT_LT(out.whole_ms, 10'000);
+}
+
+TEST_F(limits, memory_hidden_in_files) {
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    auto request = sandbox_host::request(
+        "python", "import os, time\nfd = os.memfd_create('x')\nfor i in range(200): os.write(fd, b'x' * 1_000_000)\n"
+                  "time.sleep(5)\n");
+    request.limits.memory_bytes = 64ULL << 20;
+    request.limits.disk_bytes = 512ULL << 20;  // also the largest file
+    expect_end(host.run(request), cause::out_of_memory);
+}
+
+TEST_F(limits, a_fork_bomb_meets_its_limit) {
+    auto request = sandbox_host::request("python", R"code(
+import os, sys, time
+count = 0
+try:
+    while True:
+        if os.fork() == 0: time.sleep(60)
+        count += 1
+except BlockingIOError:
+    print(count)
+    sys.exit(3)
+)code");
+    request.limits.processes = 20;
+    const auto out = host.run(request);
+    expect_end(out, host.limits_trees() ? cause::process_limit : cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 3);
+    EXPECT_EQ(out.standard_output, "19\n");
+    if (out.verdict.usage.peak_processes) EXPECT_EQ(*out.verdict.usage.peak_processes, 20U);
+}
+
+TEST_F(limits, an_endless_fork_bomb_ends_with_its_time) {
+    auto request = sandbox_host::request("bash", "bomb() { bomb | bomb & }; while :; do bomb; done 2>/dev/null");
+    request.limits.processes = 50;
+    request.limits.wall_ms = 1500;
+    const auto out = host.run(request);
+    EXPECT_TRUE(out.verdict.ended_by == cause::timeout_wall || out.verdict.ended_by == cause::process_limit ||
+                out.verdict.ended_by == cause::exited)
+        << static_cast<int>(out.verdict.ended_by) << out.verdict.message;
+    EXPECT_LT(out.whole_ms, 3000);
+}
+
+TEST_F(limits, a_flood_is_cut_and_counted) {
+    auto request = sandbox_host::request("python", "import sys\nfor i in range(300): sys.stdout.write('é' * 50_000)\n"
+                                                   "sys.stderr.write('done')\n");
+    request.limits.output_bytes = 1'000'001;
+    const auto out = host.run(request);
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 0);
+    EXPECT_TRUE(out.verdict.stdout_truncated);
+    EXPECT_FALSE(out.verdict.stderr_truncated);
+    EXPECT_EQ(out.standard_output.size(), 1'000'000U) << "the cut steps back to the end of a character";
+    EXPECT_EQ(out.standard_error, "done");
+    EXPECT_EQ(out.verdict.usage.output_bytes, 300U * 100'000U + 4);
+}
+
+TEST_F(limits, a_flood_ends_the_tree_if_asked_for) {
+    auto request = sandbox_host::request("bash", "yes & yes >&2");
+    request.limits.output_bytes = 100'000;
+    request.limits.when_output_is_full = on_output_limit::kill;
+    const auto out = host.run(request);
+    expect_end(out, cause::output_limit);
+    EXPECT_TRUE(out.standard_output.size() == 100'000 || out.standard_error.size() == 100'000);
+    EXPECT_LE(out.standard_output.size(), 100'000U);
+    EXPECT_LT(out.whole_ms, 10'000);
+}
+
+TEST_F(limits, a_full_disk_is_named_if_the_program_fails_of_it) {
+    const char* fill = "import sys\nopen('/tmp/a', 'wb').close()\nf = open('big', 'wb', buffering=0)\n"
+                       "try:\n  while True: f.write(b'x' * 100_000)\nexcept OSError as e:\n  print(e.errno)\n";
+    auto request = sandbox_host::request("python", std::string(fill) + "  sys.exit(5)\n");
+    request.limits.disk_bytes = 8ULL << 20;
+    auto out = host.run(request);
+    expect_end(out, cause::disk_limit);
+    EXPECT_EQ(out.verdict.exit_code, 5);
+    request.script = fill;
+    out = host.run(request);
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 0);
+}
+
+TEST_F(limits, the_disk_is_one_for_all_its_folders) {
+    auto request = sandbox_host::request(
+        "bash", "head -c 5000000 /dev/zero > /tmp/a && head -c 5000000 /dev/zero > /dev/shm/b || { echo full; exit 1; }");
+    request.limits.disk_bytes = 8ULL << 20;
+    const auto out = host.run(request);
+    expect_end(out, cause::disk_limit);
+    EXPECT_EQ(out.standard_output, "full\n");
+}
+
+TEST_F(limits, a_huge_sparse_file_and_very_many_files) {
+    auto request = sandbox_host::request("python", R"code(
+import os, resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try: os.truncate(os.open('s', os.O_CREAT | os.O_RDWR), 1 << 50)
+except OSError as e: print(e.strerror)
+n = 0
+try:
+    while n < 200_000:
+        os.mknod(f'f{n}', 0o600); n += 1
+except OSError as e: print(e.strerror)
+)code");
+    const auto out = host.run(request);
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.standard_output, "File too large\nNo space left on device\n");
+}
+
+TEST_F(limits, the_end_does_not_wait_for_a_daemon) {
+    const auto out = host.bash("(setsid sleep 100 & setsid bash -c 'trap \"\" TERM; sleep 100' &) ; echo bye");
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 0);
+    EXPECT_EQ(out.standard_output, "bye\n");
+    EXPECT_LT(out.whole_ms, 5000);
+}
+
+TEST_F(limits, closing_its_output_does_not_end_it) {
+    auto request = sandbox_host::request("bash", "exec >&- 2>&-; sleep 0.3; exit 9");
+    const auto out = host.run(request);
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 9);
+}
+
+TEST_F(limits, cancel_ends_the_whole_tree_at_once) {
+    auto request = sandbox_host::request("bash", "echo before; trap '' TERM; for i in 1 2 3; do setsid sleep 50 & done; sleep 50");
+    run_options options;
+    options.cancel_after_ms = 500;
+    const auto out = host.run(request, options);
+    expect_end(out, cause::cancelled);
+    EXPECT_EQ(out.standard_output, "before\n");
+    EXPECT_LT(out.whole_ms, 500 + 20 + 80) << "20 ms, and what a busy machine adds";
+}
+
+TEST_F(limits, cancel_before_it_begins) {
+    run_options options;
+    options.cancel_after_ms = 0;
+    const auto out = host.run(sandbox_host::request("bash", "sleep 20"), options);
+    EXPECT_EQ(out.verdict.ended_by, cause::cancelled);
+}
+
+TEST_F(limits, a_program_cannot_forge_its_end) {
+    const auto out = host.bash("echo '{\"exit_code\": 0}'; echo 'WB' >&2; exit 137");
+    expect_end(out, cause::exited);
+    EXPECT_EQ(out.verdict.exit_code, 137);
+}
+
+}  // namespace
+}  // namespace tests

@@ -1,0 +1,208 @@
+#include "tests/support/sandbox_host.hpp"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "runtime/spawn.hpp"
+
+namespace tests {
+
+namespace sandbox = stages::worker::sandbox;
+using runtime::milliseconds;
+using runtime::task;
+
+namespace {
+
+std::int64_t now_ms() { return runtime::system_clock().steady().nanoseconds_since_start / 1'000'000; }
+
+class collector final : public stages::worker::observer {
+  public:
+    collector(outcome& out, const run_options& options) : out_(out), options_(options), begin_ms_(now_ms()) {}
+
+    task<void> started() override {
+        EXPECT_FALSE(out_.started);
+        out_.started = true;
+        if (options_.on_started) options_.on_started();
+        co_return;
+    }
+    task<void> output(stages::worker::output_stream stream, std::string bytes) override {
+        EXPECT_TRUE(out_.started);
+        EXPECT_FALSE(bytes.empty());
+        EXPECT_LE(bytes.size(), 64U << 10);
+        if (out_.first_output_ms < 0) out_.first_output_ms = now_ms() - begin_ms_;
+        const bool first = stream == stages::worker::output_stream::standard_output;
+        (first ? out_.standard_output : out_.standard_error) += bytes;
+        if (options_.observer_delay_ms > 0) co_await runtime::sleep_for(milliseconds(options_.observer_delay_ms));
+    }
+
+  private:
+    outcome& out_;
+    const run_options& options_;
+    std::int64_t begin_ms_;
+};
+
+task<void> run_one(sandbox::sandbox_worker& worker, stages::worker::launch_request request, const run_options& options,
+                   outcome& out) {
+    collector watch(out, options);
+    std::stop_source stop;
+    const std::int64_t begin_ms = now_ms();
+    if (options.cancel_after_ms >= 0) {
+        runtime::shard& home = runtime::shard::here();
+        home.timers().add(home.time().steady() + milliseconds(options.cancel_after_ms), [stop]() mutable { stop.request_stop(); });
+    }
+    out.verdict = co_await worker.run(std::move(request), watch, stop.get_token());
+    out.whole_ms = now_ms() - begin_ms;
+}
+
+task<void> run_many(sandbox::sandbox_worker& worker, std::vector<stages::worker::launch_request>& requests,
+                    const run_options& options, std::vector<outcome>& out) {
+    runtime::gate all(runtime::shard::here());
+    for (std::size_t i = 0; i < requests.size(); ++i)
+        runtime::spawn(all, runtime::shard::here(), run_one(worker, std::move(requests[i]), options, out[i]));
+    co_await all.close();
+}
+
+task<void> start_worker(sandbox::sandbox_worker& worker, bool& good) {
+    const auto started = co_await worker.start();
+    good = started.has_value();
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+        if (entry.is_directory(ignored)) names.push_back(entry.path().string());
+    return names;
+}
+
+// Groups with a process in them, and how many there are.
+void look_into_groups(const std::string& group, std::string& found, std::size_t& count) {
+    for (const auto& child : names_in(group)) {
+        ++count;
+        if (!read_file(child + "/cgroup.procs").empty()) found += "processes in " + child + "; ";
+        look_into_groups(child, found, count);
+    }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+sandbox_host& sandbox_host::get() {
+    static sandbox_host* only = nullptr;
+    if (only == nullptr) {
+        only = new sandbox_host;
+        testing::AddGlobalTestEnvironment(only);  // owns it
+    }
+    return *only;
+}
+
+void sandbox_host::SetUp() {
+    mounts_before_ = read_file("/proc/self/mountinfo");
+    group_name_ = "weir-test-" + std::to_string(getpid());
+    first_uid_ = 300'000 + static_cast<std::uint32_t>(getpid() % 1000) * 100;
+    sandbox::launcher_options options;
+    options.group_name = group_name_;
+    options.first_uid = first_uid_;
+    options.boxes_max = 64;
+    // What a machine offers is found by itself; a lower rung can be asked for.
+    if (const char* rung = std::getenv("WEIR_TEST_RUNG")) {
+        if (std::string(rung) == "cgroup1") options.highest_rung = sandbox::rung::cgroup1;
+        if (std::string(rung) == "rlimit") options.highest_rung = sandbox::rung::rlimit;
+    }
+    auto made = sandbox::nursery::fork_one(options, 1);
+    ASSERT_TRUE(made) << made.error().message();
+    nursery_.emplace(std::move(*made));
+    std::printf("%s\n", report().describe().c_str());
+    ASSERT_EQ(report().problem, "");
+    shards_ = std::make_unique<runtime::shard_group>(1);
+    shards_->start();
+    sandbox::worker_options worker_options;
+    worker_options.runtimes = sandbox::detect_runtimes();
+    worker_ = std::make_unique<sandbox::sandbox_worker>((*shards_)[0], nursery_->take_channel(0),
+                                                        std::move(worker_options));
+    bool good = false;
+    shards_->run_and_wait(0, [&] { return start_worker(*worker_, good); });
+    ASSERT_TRUE(good) << worker_->problem();
+}
+
+void sandbox_host::TearDown() {
+    if (worker_) shards_->run_and_wait(0, [&] { return worker_->stop(); });
+    if (shards_) shards_->stop();
+    worker_.reset();
+    shards_.reset();
+}
+
+stages::worker::launch_request sandbox_host::request(const std::string& lang, const std::string& script) {
+    stages::worker::launch_request out;
+    out.lang = lang;
+    out.script = script;
+    out.limits.wall_ms = 60'000;
+    out.limits.cpu_ms = 30'000;
+    out.limits.memory_bytes = 256ULL << 20;
+    out.limits.processes = 64;
+    out.limits.output_bytes = 1ULL << 20;
+    out.limits.disk_bytes = 16ULL << 20;
+    return out;
+}
+
+outcome sandbox_host::run(stages::worker::launch_request request, run_options options) {
+    outcome out;
+    shards_->run_and_wait(0, [&] { return run_one(*worker_, std::move(request), options, out); });
+    return out;
+}
+
+std::vector<outcome> sandbox_host::run_all(std::vector<stages::worker::launch_request> requests) {
+    std::vector<outcome> out(requests.size());
+    const run_options options;
+    shards_->run_and_wait(0, [&] { return run_many(*worker_, requests, options, out); });
+    return out;
+}
+
+bool sandbox_host::has(const std::string& lang) const {
+    return !sandbox::find_executable(sandbox::detect_runtimes(), lang, "").empty();
+}
+
+std::string sandbox_host::leftovers() {
+    std::string found;
+    // The tree is gone when the verdict is there; only the removal of its group comes a moment later.
+    for (int attempt = 0; attempt < 50; ++attempt) {
+        found.clear();
+        const std::string broker = std::to_string(broker_process());
+        const std::string children = read_file("/proc/" + broker + "/task/" + broker + "/children");
+        if (!children.empty()) found += "processes below the broker: " + children + "; ";
+        if (geteuid() == 0) {
+            for (const auto& process : names_in("/proc")) {
+                const std::string status = read_file(process + "/status");
+                const std::size_t at = status.find("\nUid:\t");
+                if (at == std::string::npos) continue;
+                const std::uint64_t uid = std::strtoull(status.c_str() + at + 6, nullptr, 10);
+                if (uid >= first_uid_ && uid < first_uid_ + 64) found += "a process of a run's user: " + process + "; ";
+            }
+        }
+        for (const auto& hierarchy : names_in("/sys/fs/cgroup")) {
+            for (const auto& life : names_in(hierarchy + "/" + group_name_)) {
+                if (life.ends_with("/server")) continue;
+                std::size_t count = 0;
+                look_into_groups(life, found, count);
+                // The one that the broker keeps ready for the next box.
+                if (count > 1) found += std::to_string(count) + " groups in " + life + "; ";
+            }
+        }
+        if (read_file("/proc/self/mountinfo") != mounts_before_) found += "mounts have changed; ";
+        if (found.empty()) break;
+        usleep(2000);
+    }
+    return found;
+}
+
+}  // namespace tests

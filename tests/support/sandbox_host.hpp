@@ -1,0 +1,73 @@
+// One shard with a sandbox worker on it, for a whole test binary: register it in main() before anything has threads.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/shard_thread.hpp"
+#include "stages/worker/sandbox/nursery.hpp"
+#include "stages/worker/sandbox/sandbox_worker.hpp"
+
+namespace tests {
+
+// What a run came to, as the observer saw it.
+struct outcome {
+    stages::worker::verdict verdict;
+    std::string standard_output;
+    std::string standard_error;
+    bool started = false;
+    std::int64_t first_output_ms = -1;  // after the call
+    std::int64_t whole_ms = 0;          // from call to verdict
+};
+
+struct run_options {
+    std::int64_t cancel_after_ms = -1;
+    std::int64_t observer_delay_ms = 0;  // of each output(): a slow log
+    std::function<void()> on_started;    // on the shard
+};
+
+class sandbox_host final : public testing::Environment {
+  public:
+    static sandbox_host& get();
+
+    void SetUp() override;
+    void TearDown() override;
+
+    // A request for `script` with limits that suit a test.
+    static stages::worker::launch_request request(const std::string& lang, const std::string& script);
+    outcome run(stages::worker::launch_request request, run_options options = {});
+    outcome python(const std::string& script) { return run(request("python", script)); }
+    outcome bash(const std::string& script) { return run(request("bash", script)); }
+    // Several at once.
+    std::vector<outcome> run_all(std::vector<stages::worker::launch_request> requests);
+
+    // Memory and processes of trees are limited here.
+    [[nodiscard]] bool limits_trees() const { return nursery_->report().limits_trees(); }
+    [[nodiscard]] const stages::worker::sandbox::launcher_report& report() const { return nursery_->report(); }
+    [[nodiscard]] bool has(const std::string& lang) const;
+    [[nodiscard]] stages::worker::sandbox::sandbox_worker& worker() { return *worker_; }
+    [[nodiscard]] pid_t broker_process() const { return worker_->broker_process(); }
+
+    // Nothing of any run is left: no process below the broker, no process of a run's user, no control group with
+    // something in it, no mount. Empty when all is well.
+    std::string leftovers();
+
+  private:
+    std::optional<stages::worker::sandbox::nursery> nursery_;
+    std::unique_ptr<runtime::shard_group> shards_;
+    std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
+    std::string group_name_;
+    std::uint32_t first_uid_ = 0;
+    std::string mounts_before_;
+};
+
+// Whole file, empty if there is none.
+std::string read_file(const std::string& path);
+
+}  // namespace tests
