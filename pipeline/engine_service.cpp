@@ -106,7 +106,9 @@ task<void> engine_service::stop() {
 runtime::shard& engine_service::home_of(execution_id id) { return shard_of(id); }
 engine& engine_service::on(runtime::shard& home) { return *map_.engines[home.id()]; }
 bool engine_service::ready() const { return open_ && !draining_ && !state_.journal.health(); }
-std::string engine_service::describe() const { return state_.journal.log().describe(); }
+std::string engine_service::describe() const {
+    return "log: " + state_.journal.log().describe() + "; executor: " + options_.executor;
+}
 
 runtime::slot engine_service::own_slot() {
     const auto partition = partitions_[state_.home.random().below(partitions_.size())];

@@ -19,6 +19,7 @@ struct engine_options {
     std::size_t queued_max_node = 100'000;  // as the operator set it: what the refusal names
     std::size_t user_open_max = 0;     // this shard's share; 0: none
     runtime::seconds key_ttl{24 * 3600};
+    std::string executor;  // how programs run, for people
 };
 
 // Who owns what in this process: partition p belongs to shard p mod n.

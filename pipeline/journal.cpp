@@ -83,7 +83,7 @@ void journal::committed(partition_id partition, offset through) {
     while (!where.waiters.empty() && where.waiters.front().at <= through) {
         auto resume = std::move(where.waiters.front().resume);
         where.waiters.pop_front();
-        home_.post([resume = std::move(resume)]() mutable { std::move(resume)(error_code()); });
+        home_.post([resume = std::move(resume)]() mutable { resume(error_code()); });
     }
     if (progress_.waiting() > 0) progress_.notify_all();
 }
@@ -95,7 +95,7 @@ void journal::fail_waiters(partition_state& where, error_code why, bool patient_
             stay.push_back(std::move(w));
             continue;
         }
-        home_.post([resume = std::move(w.resume), why]() mutable { std::move(resume)(why); });
+        home_.post([resume = std::move(w.resume), why]() mutable { resume(why); });
     }
     where.waiters.swap(stay);
 }

@@ -2,11 +2,11 @@
 // caused them are. It also counts which records are still needed, so that the log can let go of the others.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <deque>
 #include <vector>
 
 #include "runtime/shard.hpp"
+#include "runtime/completion.hpp"
 #include "runtime/event.hpp"
 #include "storage/api/log.hpp"
 
@@ -59,7 +59,7 @@ class journal final : public storage::log_listener {
     void resumed() override;
 
   private:
-    using resumption = boost::asio::any_completion_handler<void(runtime::error_code)>;
+    using resumption = runtime::completion<void(runtime::error_code)>;
     struct waiter {
         storage::offset at;
         bool patient;

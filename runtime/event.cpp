@@ -17,7 +17,7 @@ template <class Handler>
 void resume_later(shard& home, Handler handler, error_code why) {
     executor(home)
         .require(asio::execution::blocking.never)
-        .execute([handler = std::move(handler), why]() mutable { std::move(handler)(why); });
+        .execute([handler = std::move(handler), why]() mutable { handler(why); });
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ task<bool> event::wait_until(steady_time deadline) {
 
 void event::enlist(handler resume) {
     const std::uint64_t number = next_number_++;
-    auto slot = asio::get_associated_cancellation_slot(resume);
+    auto slot = resume.cancellation_slot();
     if (slot.is_connected()) slot.assign([this, number](asio::cancellation_type) {
             resume_one(number, asio::error::operation_aborted);
         });
@@ -66,7 +66,7 @@ void event::notify_all() {
     std::list<waiter> woken;
     woken.swap(waiters_);
     for (auto& w : woken) {
-        auto slot = asio::get_associated_cancellation_slot(w.resume);
+        auto slot = w.resume.cancellation_slot();
         if (slot.is_connected()) slot.clear();
         resume_later(home_, std::move(w.resume), error_code());
     }

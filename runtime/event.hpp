@@ -2,12 +2,12 @@
 // a loop around the condition itself.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <cstdint>
 #include <list>
 
 #include "runtime/base/result.hpp"
 #include "runtime/base/time.hpp"
+#include "runtime/completion.hpp"
 #include "runtime/task.hpp"
 
 namespace runtime {
@@ -31,7 +31,7 @@ class event {
     [[nodiscard]] std::size_t waiting() const { return waiters_.size(); }
 
   private:
-    using handler = boost::asio::any_completion_handler<void(error_code)>;
+    using handler = completion<void(error_code)>;
     struct waiter {
         std::uint64_t number;
         handler resume;

@@ -1,7 +1,6 @@
 // offload(), included by shard.hpp.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <exception>
 #include <optional>
@@ -17,12 +16,12 @@ auto offload(F function) -> task<std::invoke_result_t<F&>> {
         F function;
         std::exception_ptr error;
         std::optional<std::conditional_t<std::is_void_v<R>, std::monostate, R>> value;
-        std::optional<asio::any_completion_handler<void()>> resume;  // by emplace(), as in submit.hpp
+        completion<void()> resume;
     };
     shard& home = shard::here();
     auto shared = std::make_shared<state>(std::move(function));
     auto start = [&home, shared](auto resume) {
-        shared->resume.emplace(std::move(resume));
+        shared->resume = std::move(resume);
         auto blocking = [s = shared.get()] {
             try {
                 if constexpr (std::is_void_v<R>) {
@@ -37,9 +36,9 @@ auto offload(F function) -> task<std::invoke_result_t<F&>> {
         };
         // The state travels with `done` alone, so that its last owner is always on the shard.
         home.offload(std::move(blocking), [keep = shared]() mutable {
-            auto resume_here = std::move(*keep->resume);
+            auto resume_here = std::move(keep->resume);
             keep.reset();
-            std::move(resume_here)();
+            resume_here();
         });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);

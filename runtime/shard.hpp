@@ -10,6 +10,7 @@
 #include "runtime/base/random.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/base/unique_function.hpp"
+#include "runtime/completion.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/task.hpp"
 #include "runtime/timer.hpp"

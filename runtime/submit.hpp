@@ -2,13 +2,13 @@
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/any_completion_handler.hpp>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <variant>
 
+#include "runtime/completion.hpp"
 #include "runtime/shard.hpp"
 #include "runtime/task.hpp"
 
@@ -40,8 +40,7 @@ struct remote_call {
     shard& to;
     F function;
     reply<R> answer;
-    // Set by emplace(): Boost 1.81's move assignment of any_completion_handler recurses without end.
-    std::optional<asio::any_completion_handler<void()>> resume;
+    completion<void()> resume;
 
     remote_call(shard& f, shard& t, F fn) : from(f), to(t), function(std::move(fn)) {}
 };
@@ -52,9 +51,9 @@ void answer(std::unique_ptr<Call> call) {
     shard& from = call->from;
     to.send(from, [call = std::move(call)]() mutable {
         // The caller's frame holds a pointer to the call's answer; it lives until the caller has read it.
-        auto resume = std::move(*call->resume);
+        auto resume = std::move(call->resume);
         static_cast<void>(call.release());
-        std::move(resume)();
+        resume();
     });
 }
 
@@ -113,7 +112,7 @@ auto submit(shard& to, F function)
     auto call = std::make_unique<call_type>(from, to, std::move(function));
     call_type* const raw = call.get();
     auto start = [&call, &from, &to](auto resume) {
-        call->resume.emplace(std::move(resume));
+        call->resume = std::move(resume);
         from.send(to, [call = std::move(call)]() mutable {
             if constexpr (is_task) {
                 start_remote_task(call->to, detail::run_task_here<R, F>(std::move(call)));

@@ -91,9 +91,13 @@ task<bool> hand_over::put_batch() {
         documents.push_back(std::move(*document));
         taken.push_back(std::move(e));
     }
-    auto confirmed = [this, taken] {
-        unconfirmed_ -= taken.size();
-        for (const auto& e : taken) state_.journal.unpin(e->partition, e->first_offset);
+    // Until then only where they begin is kept of them.
+    std::vector<std::pair<runtime::partition_id, storage::offset>> pins;
+    pins.reserve(taken.size());
+    for (const auto& e : taken) pins.emplace_back(e->partition, e->first_offset);
+    auto confirmed = [this, pins = std::move(pins)] {
+        unconfirmed_ -= pins.size();
+        for (const auto& [partition, first] : pins) state_.journal.unpin(partition, first);
     };
     unconfirmed_ += taken.size();
     const auto put = co_await state_.archive.put(std::move(documents), std::move(confirmed));
