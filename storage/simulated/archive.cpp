@@ -22,8 +22,19 @@ struct stored_document {
 struct unconfirmed_put {
     std::uint64_t sequence = 0;
     runtime::shard* home = nullptr;
+    std::shared_ptr<std::size_t> on_their_way;  // confirmations that the shard has not seen yet
     runtime::unique_function<void()> on_durable;
 };
+
+void confirm(unconfirmed_put put) {
+    if (!put.on_durable) return;
+    ++*put.on_their_way;
+    runtime::shard& home = *put.home;
+    home.post([put = std::move(put)]() mutable {
+        --*put.on_their_way;
+        put.on_durable();
+    });
+}
 
 }  // namespace
 
@@ -85,7 +96,7 @@ struct archive_service::state : std::enable_shared_from_this<state> {
         while (!unconfirmed.empty() && unconfirmed.front().sequence <= durable_through) {
             auto confirmed = std::move(unconfirmed.front());
             unconfirmed.pop_front();
-            if (confirmed.on_durable) confirmed.home->post(std::move(confirmed.on_durable));
+            confirm(std::move(confirmed));
         }
         if (!unconfirmed.empty()) plan_flush();
     }
@@ -128,8 +139,9 @@ class simulated_archive final : public archive {
         for (auto& each : documents) service_->take(std::move(each));
         const bool fails = service_->random.chance(service_->behaviour.failed_but_taken);
         unconfirmed_put waiting;
-        waiting.sequence = service_->last_sequence;
+        waiting.sequence = ++service_->last_sequence;
         waiting.home = &home_;
+        waiting.on_their_way = on_their_way_;
         if (!fails) waiting.on_durable = std::move(on_durable);
         service_->unconfirmed.push_back(std::move(waiting));
         service_->plan_flush();
@@ -212,17 +224,16 @@ class simulated_archive final : public archive {
     task<result<void>> flush_all() {
         const std::uint64_t through = service_->last_sequence;
         service_->flush_now();
-        while (service_->durable_through < through) {
+        while (service_->durable_through < through || *on_their_way_ > 0) {
             if (service_->behaviour.absent) co_return archive_errc::unavailable;
             co_await runtime::sleep_for(runtime::milliseconds(1));
         }
-        // Confirmations are on their way to this shard: they come before this call's end.
-        co_await runtime::sleep_for(runtime::microseconds(10));
         co_return result<void>();
     }
 
     std::shared_ptr<service_state> service_;
     runtime::shard& home_;
+    std::shared_ptr<std::size_t> on_their_way_ = std::make_shared<std::size_t>(0);
     bool stopping_ = false;
     runtime::gate gate_;
 };

@@ -12,8 +12,11 @@
 
 #include <atomic>
 #include <charconv>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 
+#include "runtime/base/log.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 
 namespace storage::embedded {
@@ -74,6 +77,29 @@ class flush_listener final : public rocksdb::EventListener {
     std::atomic<bool> stopped_{false};
 };
 
+// RocksDB's warnings become lines of ours. Its own log file is not used: Debian builds the library with assertions, and
+// one of them aborts when a line is logged after a write to that file has failed, as on a full disk.
+class log_bridge final : public rocksdb::Logger {
+  public:
+    log_bridge() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+
+    using rocksdb::Logger::Logv;
+    void Logv(const char* format, va_list arguments) override {
+        Logv(rocksdb::InfoLogLevel::WARN_LEVEL, format, arguments);
+    }
+    void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level < GetInfoLogLevel() || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+        char text[runtime::log_value_bytes_max];
+        if (std::vsnprintf(text, sizeof text, format, arguments) < 0) return;
+        const bool is_error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
+        runtime::log(is_error ? runtime::log_level::error : runtime::log_level::warning, "rocksdb says",
+                     {{"text", std::string_view(text)}});
+    }
+
+  private:
+    rocksdb::Status CloseImpl() override { return rocksdb::Status::OK(); }
+};
+
 rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush_listener> listener) {
     rocksdb::Options to;
     to.create_if_missing = true;
@@ -90,9 +116,8 @@ rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush
     to.memtable_insert_with_hint_prefix_extractor = std::make_shared<index_prefixes>();
     to.allow_concurrent_memtable_write = false;  // with it RocksDB ignores the hints
     to.listeners.push_back(std::move(listener));
-    to.max_log_file_size = 4U << 20;
-    to.keep_log_file_num = 2;
-    to.info_log_level = rocksdb::WARN_LEVEL;
+    to.info_log = std::make_shared<log_bridge>();
+    to.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
 
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(from.block_cache_bytes);

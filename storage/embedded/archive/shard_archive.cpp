@@ -47,7 +47,8 @@ task<result<void>> shard_archive::put(std::vector<document> documents, runtime::
     const std::size_t bytes = size_of(documents);
     if (is_full(bytes)) {
         ++store_.counters_.refused_busy;
-        flush_soon();
+        // One flush at a time makes room; more of them would only leave small files.
+        if (confirmed_through_ >= awaited_flush_) flush_soon();
         co_return archive_errc::busy;
     }
     auto mine = std::make_shared<waiting_put>(home_);
@@ -151,6 +152,7 @@ task<void> shard_archive::start_flush() {
     auto start = [&database = *store_.database_] { return database.start_flush(); };
     const auto started = co_await runtime::offload(std::move(start));
     flush_in_flight_ = false;
+    if (started) awaited_flush_ = *started;
     // Its completion is told by confirm(), its failure by note_failure(); if neither comes, it is begun again.
     const auto again = started ? store_.options_.flush_after : store_.options_.retry_after;
     if (!unconfirmed_.empty()) flush_by(now() + again);

@@ -77,6 +77,7 @@ class shard_archive final : public archive {
     std::deque<unconfirmed_group> unconfirmed_;
     std::size_t unconfirmed_puts_ = 0;
     archive_sequence confirmed_through_ = 0;
+    archive_sequence awaited_flush_ = 0;  // what the last flush begun here will confirm
     std::uint64_t failures_ = 0;
     runtime::error_code last_failure_;
     std::optional<runtime::timer_queue::ticket> timer_;

@@ -39,7 +39,8 @@ result<blob_reference> log_blobs::put(const record_header& like, std::string_vie
 task<result<std::string>> log_blobs::get(partition_id partition, blob_reference reference) {
     if (reference.pieces != pieces_of(reference.bytes)) co_return log_errc::corrupt;
     std::string bytes;
-    bytes.reserve(reference.bytes);
+    // Not all of it at once: the reference may be damaged, which only the pieces can tell.
+    bytes.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(reference.bytes, 4 * read_bytes_max)));
     for (std::uint32_t piece = 0; piece < reference.pieces;) {
         const auto read = co_await log_.read(partition, reference.first + piece, read_bytes_max,
                                              reference.pieces - piece);
