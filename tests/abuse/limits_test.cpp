@@ -216,7 +216,7 @@ TEST_F(limits, cancel_ends_the_whole_tree_at_once) {
     const auto out = host.run(request, options);
     expect_end(out, cause::cancelled);
     EXPECT_EQ(out.standard_output, "before\n");
-    EXPECT_LT(out.whole_ms, 500 + 20 + 80) << "20 ms, and what a busy machine adds";
+    EXPECT_LE(out.after_cancel_ms, 20);
 }
 
 TEST_F(limits, cancel_before_it_begins) {

@@ -50,12 +50,17 @@ task<void> run_one(sandbox::sandbox_worker& worker, stages::worker::launch_reque
     collector watch(out, options);
     std::stop_source stop;
     const std::int64_t begin_ms = now_ms();
+    auto cancelled_ms = std::make_shared<std::int64_t>(-1);
     if (options.cancel_after_ms >= 0) {
         runtime::shard& home = runtime::shard::here();
-        home.timers().add(home.time().steady() + milliseconds(options.cancel_after_ms), [stop]() mutable { stop.request_stop(); });
+        home.timers().add(home.time().steady() + milliseconds(options.cancel_after_ms), [stop, cancelled_ms]() mutable {
+            *cancelled_ms = now_ms();
+            stop.request_stop();
+        });
     }
     out.verdict = co_await worker.run(std::move(request), watch, stop.get_token());
     out.whole_ms = now_ms() - begin_ms;
+    if (*cancelled_ms >= 0) out.after_cancel_ms = now_ms() - *cancelled_ms;
 }
 
 task<void> run_many(sandbox::sandbox_worker& worker, std::vector<stages::worker::launch_request>& requests,
@@ -71,7 +76,9 @@ task<void> start_worker(sandbox::sandbox_worker& worker, bool& good) {
     good = started.has_value();
 }
 
-std::vector<std::string> names_in(const std::string& folder) {
+}  // namespace
+
+std::vector<std::string> folders_in(const std::string& folder) {
     std::vector<std::string> names;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
@@ -79,16 +86,19 @@ std::vector<std::string> names_in(const std::string& folder) {
     return names;
 }
 
-// Groups with a process in them, and how many there are.
-void look_into_groups(const std::string& group, std::string& found, std::size_t& count) {
-    for (const auto& child : names_in(group)) {
-        ++count;
-        if (!read_file(child + "/cgroup.procs").empty()) found += "processes in " + child + "; ";
-        look_into_groups(child, found, count);
+std::vector<std::string> group_folders(const std::string& name) {
+    std::vector<std::string> found;
+    std::vector<std::string> ahead{"/sys/fs/cgroup"};
+    while (!ahead.empty()) {
+        const std::string folder = std::move(ahead.back());
+        ahead.pop_back();
+        for (auto& child : folders_in(folder)) {
+            if (child.ends_with("/" + name)) found.push_back(child);
+            ahead.push_back(std::move(child));
+        }
     }
+    return found;
 }
-
-}  // namespace
 
 std::string read_file(const std::string& path) {
     std::ifstream file(path);
@@ -124,6 +134,8 @@ void sandbox_host::SetUp() {
     nursery_.emplace(std::move(*made));
     std::printf("%s\n", report().describe().c_str());
     ASSERT_EQ(report().problem, "");
+    group_folders_ = group_folders(group_name_);
+    EXPECT_EQ(group_folders_.empty(), !limits_trees());
     shards_ = std::make_unique<runtime::shard_group>(1);
     shards_->start();
     sandbox::worker_options worker_options;
@@ -181,7 +193,7 @@ std::string sandbox_host::leftovers() {
         const std::string children = read_file("/proc/" + broker + "/task/" + broker + "/children");
         if (!children.empty()) found += "processes below the broker: " + children + "; ";
         if (geteuid() == 0) {
-            for (const auto& process : names_in("/proc")) {
+            for (const auto& process : folders_in("/proc")) {
                 const std::string status = read_file(process + "/status");
                 const std::size_t at = status.find("\nUid:\t");
                 if (at == std::string::npos) continue;
@@ -189,14 +201,15 @@ std::string sandbox_host::leftovers() {
                 if (uid >= first_uid_ && uid < first_uid_ + 64) found += "a process of a run's user: " + process + "; ";
             }
         }
-        for (const auto& hierarchy : names_in("/sys/fs/cgroup")) {
-            for (const auto& life : names_in(hierarchy + "/" + group_name_)) {
-                if (life.ends_with("/server")) continue;
-                std::size_t count = 0;
-                look_into_groups(life, found, count);
-                // The one that the broker keeps ready for the next box.
-                if (count > 1) found += std::to_string(count) + " groups in " + life + "; ";
+        for (const auto& hierarchy : group_folders_) {
+            std::size_t count = 0;
+            for (const auto& group : folders_in(hierarchy)) {
+                if (group.ends_with("/server")) continue;
+                ++count;
+                if (!read_file(group + "/cgroup.procs").empty()) found += "processes in " + group + "; ";
             }
+            // One is what the broker keeps ready for the next box.
+            if (count > 1) found += std::to_string(count) + " groups of boxes in " + hierarchy + "; ";
         }
         if (read_file("/proc/self/mountinfo") != mounts_before_) found += "mounts have changed; ";
         if (found.empty()) break;

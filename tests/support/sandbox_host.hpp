@@ -24,6 +24,7 @@ struct outcome {
     bool started = false;
     std::int64_t first_output_ms = -1;  // after the call
     std::int64_t whole_ms = 0;          // from call to verdict
+    std::int64_t after_cancel_ms = -1;  // from the request to cancel to the verdict
 };
 
 struct run_options {
@@ -63,10 +64,15 @@ class sandbox_host final : public testing::Environment {
     std::unique_ptr<runtime::shard_group> shards_;
     std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
     std::string group_name_;
+    std::vector<std::string> group_folders_;
     std::uint32_t first_uid_ = 0;
     std::string mounts_before_;
 };
 
+// Every folder of this name among the machine's control groups.
+std::vector<std::string> group_folders(const std::string& name);
+// The folders in a folder.
+std::vector<std::string> folders_in(const std::string& folder);
 // Whole file, empty if there is none.
 std::string read_file(const std::string& path);
 

@@ -219,7 +219,7 @@ int first_process::program(void* self_pointer) {
         // Address space is no measure (node reserves gigabytes of it); what may be written to is.
         const rlimit memory{self.what_.limits.memory_bytes, self.what_.limits.memory_bytes};
         const rlim_t cpu_s = (self.what_.limits.cpu_ms + 999) / 1000;
-        const rlimit cpu{cpu_s, cpu_s};
+        const rlimit cpu{cpu_s, cpu_s + 1};  // a signal, and then the end
         if (setrlimit(RLIMIT_DATA, &memory) != 0 || setrlimit(RLIMIT_CPU, &cpu) != 0) give_up("rlimits");
     }
     execve(self.what_.executable.c_str(), self.arguments_.data(), self.environment_.data());

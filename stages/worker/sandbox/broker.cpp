@@ -199,13 +199,15 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
 void broker::kill(box& b, kill_reason why) {
     if (b.killed_for != kill_reason::none) return;  // the first cause stands
     b.killed_for = why;
+    b.group.hasten();
     // Pid 1 takes its whole namespace along.
     syscall(SYS_pidfd_send_signal, b.process.handle.get(), SIGKILL, nullptr, 0);
 }
 
 void broker::read_reports(std::uint64_t run, box& b) {
     box_record record;
-    while (::read(b.process.reports.get(), &record, sizeof record) == sizeof record) {
+    ssize_t n = 0;
+    while ((n = ::read(b.process.reports.get(), &record, sizeof record)) == sizeof record) {
         switch (record.what) {
             case box_record::kind::began:
                 b.began_ns = record.at_ns;
@@ -225,8 +227,8 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 break;
         }
     }
-    // Nothing more comes when pid 1 is gone; the process handle tells the rest.
-    if (b.exited || !b.failure.empty()) epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
+    // End of file: pid 1 is on its way out, and its handle will tell when.
+    if (n == 0) epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
 }
 
 // Looks at what the box has used, and says when to look again: as soon as all CPUs together could use up the rest, so
@@ -278,7 +280,8 @@ ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_
     } else if (b.exited && WIFEXITED(b.exit_status)) {
         end.how = box_end::exited;
         end.code = WEXITSTATUS(b.exit_status);
-    } else if (b.exited && context_.limits_by_process && WTERMSIG(b.exit_status) == SIGXCPU) {
+    } else if (b.exited && context_.limits_by_process && cpu_of_tree_us >= b.limits.cpu_ms * 1000 &&
+               (WTERMSIG(b.exit_status) == SIGXCPU || WTERMSIG(b.exit_status) == SIGKILL)) {
         end.how = box_end::killed;
         end.killed_for = kill_reason::cpu;
     } else if (b.exited) {

@@ -95,7 +95,12 @@ void sleep_a_little() {
     nanosleep(&two_ms, nullptr);
 }
 
+// An idle group gives way at once; the smallest weights are next to it.
+constexpr std::array weight_ways{cpu_weight{"cpu.idle", "1", "0"}, cpu_weight{"cpu.weight", "1", "100"},
+                                 cpu_weight{"cpu.shares", "2", "1024"}};
+
 void kill_all_in(int directory) {
+    for (const auto& way : weight_ways) static_cast<void>(write_at(directory, way.file, way.usual));
     if (write_at(directory, "cgroup.kill", "1")) return;
     const std::string processes = read_at(directory, "cgroup.procs");
     std::string_view rest = processes;
@@ -217,7 +222,7 @@ cgroup_tree cgroup_tree::make(const std::string& name, rung highest, pid_t serve
         if (highest == rung::rlimit) tree.missing_.push_back("cgroups: not asked for");
         tree.missing_.push_back("memory and processes of a tree are not limited, only those of each process");
     }
-    if (!tree.weighs_cpu_) tree.missing_.push_back("no cpu controller: boxes run under SCHED_IDLE");
+    if (!tree.weighs_cpu()) tree.missing_.push_back("no cpu controller: boxes run under SCHED_IDLE");
     return tree;
 }
 
@@ -226,14 +231,15 @@ std::string cgroup_tree::make_directories(hierarchy& h, const std::string& base)
     if (!h.base) return "cannot open " + base + ": " + why();
     h.named = make_directory(h.base.get(), name_);
     if (!h.named) return "cannot make a group in " + base + ": " + why();
-    h.life = make_directory(h.named.get(), life_);
-    if (!h.life) return "cannot make a group in " + base + "/" + name_ + ": " + why();
     return {};
 }
 
-void cgroup_tree::give_lowest_weight(const hierarchy& h) {
-    weighs_cpu_ = write_at(h.life.get(), "cpu.idle", "1") || write_at(h.life.get(), "cpu.weight", "1") ||
-                  write_at(h.life.get(), "cpu.shares", "2");
+void cgroup_tree::find_lowest_weight(const hierarchy& h) {
+    const std::string name = life_ + ".probe";
+    const descriptor probe = make_directory(h.named.get(), name);
+    for (const auto& way : weight_ways)
+        if (weight_.file == nullptr && probe && write_at(probe.get(), way.file, way.lowest)) weight_ = way;
+    unlinkat(h.named.get(), name.c_str(), AT_REMOVEDIR);
 }
 
 bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
@@ -255,10 +261,7 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
     hierarchy h;
     const auto fail = [&](const std::string& what) {
         missing_.push_back("cgroup2: " + what);
-        if (h.named) {
-            unlinkat(h.named.get(), life_.c_str(), AT_REMOVEDIR);
-            unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
-        }
+        if (h.named) unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
         return false;
     };
     const std::string offered = read_at(AT_FDCWD, (base + "/cgroup.controllers").c_str());
@@ -278,7 +281,7 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
             if (const auto process = to_number(next_word(rest, '\n')))
                 static_cast<void>(move_into(home.get(), static_cast<pid_t>(*process)));
     }
-    for (const int level : {h.base.get(), h.named.get(), h.life.get()}) {
+    for (const int level : {h.base.get(), h.named.get()}) {
         static_cast<void>(write_at(level, "cgroup.subtree_control", "+cpu"));
         static_cast<void>(write_at(level, "cgroup.subtree_control", "+memory +pids"));
         const std::string enabled = read_at(level, "cgroup.subtree_control");
@@ -286,7 +289,7 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
             return fail("cannot enable memory and pids in " + base + " (other processes live in that group?)");
     }
     h.controllers = bit(controller::memory) | bit(controller::pids) | bit(controller::cpuacct) | bit(controller::cpu);
-    give_lowest_weight(h);
+    find_lowest_weight(h);
     hierarchies_.push_back(std::move(h));
     return true;
 }
@@ -301,7 +304,7 @@ std::string cgroup_tree::build_v1(const std::string& base, unsigned controllers,
         // Without a common parent every box would compete with all the machine's programs at the lowest weight.
         const descriptor home = make_directory(h.named.get(), "server");
         if (home) static_cast<void>(move_into(home.get(), server) && move_into(home.get(), getpid()));
-        give_lowest_weight(h);
+        find_lowest_weight(h);
     }
     hierarchies_.push_back(std::move(h));
     return {};
@@ -337,17 +340,19 @@ bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std:
 
 runtime::result<box_group> cgroup_tree::make_group(const std::string& name) const {
     box_group group;
-    group.name_ = name;
+    group.name_ = life_ + "." + name;
     group.level_ = level_;
+    group.weight_ = weight_;
     for (const auto& h : hierarchies_) {
-        if (mkdirat(h.life.get(), name.c_str(), 0755) != 0) return last_error();
-        descriptor directory(openat(h.life.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (mkdirat(h.named.get(), group.name_.c_str(), 0755) != 0) return last_error();
+        descriptor directory(openat(h.named.get(), group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!directory) return last_error();
         for (std::size_t i = 0; i < controller_count; ++i)
             if (h.has(static_cast<controller>(i))) group.place_[i] = directory.get();
         group.directories_.push_back(std::move(directory));
     }
     const bool v2 = level_ == rung::cgroup2;
+    if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest)) return last_error();
     if (group.of(controller::cpuacct) >= 0)
         group.cpu_file_.reset(
             openat(group.of(controller::cpuacct), v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC));
@@ -362,19 +367,21 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
 void cgroup_tree::sweep() const {
     for (const auto& h : hierarchies_)
         for (const auto& name : names_in(h.named.get()))
-            if (name != life_ && name != "server") destroy(h.named.get(), name);
+            if (name != "server" && name.compare(0, life_.size() + 1, life_ + ".") != 0) destroy(h.named.get(), name);
 }
 
 void cgroup_tree::remove_groups(std::string_view name_prefix) const {
+    const std::string prefix = life_ + "." + std::string(name_prefix);
     for (const auto& h : hierarchies_)
-        for (const auto& name : names_in(h.life.get()))
-            if (name.compare(0, name_prefix.size(), name_prefix) == 0) destroy(h.life.get(), name);
+        for (const auto& name : names_in(h.named.get()))
+            if (name.compare(0, prefix.size(), prefix) == 0) destroy(h.named.get(), name);
 }
 
-void cgroup_tree::remove() const {
+void cgroup_tree::remove(pid_t server) const {
+    remove_groups("");
     for (const auto& h : hierarchies_) {
-        destroy(h.named.get(), life_);
-        // The caller itself may sit in the server's group; where it cannot leave, the empty group stays.
+        // Where a group with children may have no processes they cannot leave, and the next start uses the group again.
+        static_cast<void>(move_into(h.base.get(), server));
         static_cast<void>(move_into(h.base.get(), getpid()));
         unlinkat(h.named.get(), "server", AT_REMOVEDIR);
         unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
@@ -393,6 +400,10 @@ runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint6
     // One more for the process that is pid 1 in the box.
     if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return last_error();
     return {};
+}
+
+void box_group::hasten() const {
+    if (weight_.file != nullptr) static_cast<void>(write_at(of(controller::cpu), weight_.file, weight_.usual));
 }
 
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
@@ -442,7 +453,7 @@ bool box_group::process_limit_hit() const {
 bool box_group::remove(const cgroup_tree& tree) const {
     bool gone = true;
     for (const auto& h : tree.hierarchies_)
-        if (unlinkat(h.life.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
+        if (unlinkat(h.named.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
     return gone;
 }
 

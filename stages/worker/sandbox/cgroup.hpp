@@ -1,11 +1,11 @@
 // The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
-// mixed and v2 has none); or none, where only rlimits stand. All boxes of a server live in one group of the lowest CPU
-// weight, beside the server's own:
+// mixed and v2 has none); or none, where only rlimits stand. All boxes of a server live in one group with it, so that the
+// lowest CPU weight is the lowest beside the server and not beside everything on the machine:
 //
-//   <base>/<name>/server      the server, its nursery and its brokers
-//   <base>/<name>/<life>/...  one group for each box; <life> is new at every start
+//   <base>/<name>/server       the server, its nursery and its brokers
+//   <base>/<name>/<life>.<box> one group for each box, of the lowest weight; <life> is new at every start
 //
-// Whatever lies beside <life> is of an earlier life and is killed and removed by sweep().
+// What begins with another life is of an earlier one, and is killed and removed by sweep().
 // Everything here is called by the nursery and its brokers, which have one thread each.
 #pragma once
 
@@ -50,6 +50,13 @@ bool has_word(std::string_view list, std::string_view word);
 enum class controller : std::uint8_t { memory = 0, pids, cpuacct, cpu };
 inline constexpr std::size_t controller_count = 4;
 
+// How a group gets the lowest share of the CPU and a usual one; without a file this machine has no way.
+struct cpu_weight {
+    const char* file = nullptr;
+    const char* lowest = nullptr;
+    const char* usual = nullptr;
+};
+
 class box_group;
 
 class cgroup_tree {
@@ -61,22 +68,21 @@ class cgroup_tree {
     [[nodiscard]] rung level() const { return level_; }
     [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
     // There is a controller that gives boxes the lowest CPU weight.
-    [[nodiscard]] bool weighs_cpu() const { return weighs_cpu_; }
+    [[nodiscard]] bool weighs_cpu() const { return weight_.file != nullptr; }
 
     [[nodiscard]] runtime::result<box_group> make_group(const std::string& name) const;
     // Kills and removes the groups of earlier lives.
     void sweep() const;
     // Kills and removes the groups of this life whose names begin so (those of one broker).
     void remove_groups(std::string_view name_prefix) const;
-    // At the very end: this life's group and, if nothing else is in it, the server's.
-    void remove() const;
+    // At the very end: this life's groups and, once the server and the caller have left it, the server's.
+    void remove(pid_t server) const;
 
   private:
     friend class box_group;
     struct hierarchy {
         descriptor base;
         descriptor named;
-        descriptor life;
         unsigned controllers = 0;  // bit of each
         [[nodiscard]] bool has(controller c) const { return (controllers >> static_cast<unsigned>(c) & 1U) != 0; }
     };
@@ -86,14 +92,14 @@ class cgroup_tree {
     bool build_v2(const std::string& base, bool whole_view, pid_t server);
     std::string build_v1(const std::string& base, unsigned controllers, pid_t server);
     std::string make_directories(hierarchy& h, const std::string& base) const;
-    void give_lowest_weight(const hierarchy& h);
+    void find_lowest_weight(const hierarchy& h);
 
     std::string name_;
     std::string life_;
     rung level_ = rung::rlimit;
     std::vector<hierarchy> hierarchies_;
     std::vector<std::string> missing_;
-    bool weighs_cpu_ = false;
+    cpu_weight weight_;
 };
 
 // The groups of one box: one directory in each hierarchy. Removed by remove() when the box is empty.
@@ -102,6 +108,8 @@ class box_group {
     box_group() = default;
 
     runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const;
+    // For a box that was killed: dying takes CPU time too, and at the lowest weight would last.
+    void hasten() const;
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
     // cgroup.procs of each v1 hierarchy, to be written by the process that joins.
@@ -126,6 +134,7 @@ class box_group {
     std::string name_;
     rung level_ = rung::rlimit;
     bool dies_as_one_ = false;
+    cpu_weight weight_;
     std::vector<descriptor> directories_;                         // one for each hierarchy
     std::array<int, controller_count> place_{-1, -1, -1, -1};     // the directory of each controller
     descriptor cpu_file_;                                         // read again and again while the box runs

@@ -107,6 +107,8 @@ void nursery_process::run() {
     sigaddset(&watched, SIGTERM);
     sigprocmask(SIG_SETMASK, &watched, nullptr);
     signals_.reset(signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+    // The boxes of a broker that died become this process's children; not every machine's pid 1 reaps.
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     // Not SIGKILL: it has brokers to end and groups to remove.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != server_) _exit(0);
@@ -146,8 +148,7 @@ void nursery_process::take_signals() {
         const pid_t ended = waitpid(-1, nullptr, WNOHANG);
         if (ended <= 0) return;
         // Its boxes were killed with it; their groups remain.
-        brokers_.erase(ended);
-        groups_.remove_groups(std::to_string(ended) + "-");
+        if (brokers_.erase(ended) > 0) groups_.remove_groups(std::to_string(ended) + "-");
     }
 }
 
@@ -201,9 +202,11 @@ void nursery_process::become_broker(std::size_t i, descriptor socket) {
 
 void nursery_process::end() {
     for (const auto& [process, channel] : brokers_) kill(process, SIGKILL);
-    while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    for (const auto& [process, channel] : brokers_) waitpid(process, nullptr, 0);
+    groups_.remove(server_);
+    // What brokers left to this process has been killed with them.
+    while (waitpid(-1, nullptr, 0) > 0) {
     }
-    groups_.remove();
     _exit(0);
 }
 

@@ -1,0 +1,142 @@
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+
+#include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/runtimes.hpp"
+#include "stages/worker/sandbox/seccomp_filter.hpp"
+#include "stages/worker/sandbox/verdicts.hpp"
+
+namespace stages::worker::sandbox {
+namespace {
+
+TEST(sandbox_probe, mounts_are_read_from_mountinfo) {
+    const auto mounts = parse_mountinfo(
+        "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
+        "32 31 0:29 /docker/1 /sys/fs/cgroup/cpu,cpuacct rw shared:5 master:1 - cgroup cgroup rw,cpu,cpuacct\n"
+        "nonsense\n\n - - -\n"
+        "41 31 0:38 / /sys/fs/a\\040b\\134 rw - cgroup2 cgroup2 rw,nsdelegate");
+    ASSERT_EQ(mounts.size(), 3U);
+    EXPECT_EQ(mounts[0].type, "tmpfs");
+    EXPECT_EQ(mounts[1].root, "/docker/1");
+    EXPECT_EQ(mounts[1].point, "/sys/fs/cgroup/cpu,cpuacct");
+    EXPECT_TRUE(has_word(mounts[1].options, "cpuacct"));
+    EXPECT_TRUE(has_word(mounts[1].options, "cpu"));
+    EXPECT_FALSE(has_word(mounts[1].options, "acct"));
+    EXPECT_EQ(mounts[2].point, "/sys/fs/a b\\");
+}
+
+TEST(sandbox_probe, own_groups_are_read_with_colons_in_their_names) {
+    const auto groups = parse_self_cgroup("4:memory:/a:b\n0::/user.slice\n1:name=systemd:/\nbad\n:\n");
+    ASSERT_EQ(groups.size(), 3U);
+    EXPECT_EQ(groups[0].controllers, "memory");
+    EXPECT_EQ(groups[0].path, "/a:b");
+    EXPECT_EQ(groups[1].controllers, "");
+    EXPECT_EQ(groups[1].path, "/user.slice");
+}
+
+TEST(sandbox_probe, counters_are_found_by_their_whole_name) {
+    const std::string text = "oom 1\noom_kill 27\noom_group_kill 3\n";
+    EXPECT_EQ(find_counter(text, "oom_kill"), 27U);
+    EXPECT_EQ(find_counter(text, "oom"), 1U);
+    EXPECT_FALSE(find_counter(text, "kill"));
+    EXPECT_FALSE(find_counter("oom_kill x\n", "oom_kill"));
+    EXPECT_FALSE(find_counter("", "oom_kill"));
+}
+
+TEST(sandbox_probe, versions_are_the_first_numbers) {
+    EXPECT_EQ(version_after("v20.11.1\n", "v", 1), "20");
+    EXPECT_EQ(version_after("GNU bash, version 5.2.15(1)-release", "GNU bash, version ", 2), "5.2");
+    EXPECT_EQ(version_after("python3.11", "python", 2), "3.11");
+    EXPECT_EQ(version_after("python3.", "python3.", 1), "");
+    EXPECT_EQ(version_after("python3", "python", 2), "");
+    EXPECT_EQ(version_after("", "v", 1), "");
+    EXPECT_EQ(version_after("v99999", "v", 1), "");
+}
+
+TEST(sandbox_probe, runtimes_have_a_default_version_and_an_absolute_path) {
+    for (const auto& runtime : detect_runtimes()) {
+        ASSERT_FALSE(runtime.info.versions.empty());
+        EXPECT_FALSE(runtime.info.example_script.empty());
+        EXPECT_FALSE(runtime.info.file_extension.empty());
+        const std::vector all{runtime};
+        for (const auto& version : runtime.info.versions)
+            EXPECT_EQ(find_executable(all, runtime.info.lang, version).substr(0, 1), "/");
+        EXPECT_EQ(find_executable(all, runtime.info.lang, ""),
+                  find_executable(all, runtime.info.lang, runtime.info.versions.front()));
+        EXPECT_EQ(find_executable(all, runtime.info.lang, "0.0"), "");
+        EXPECT_EQ(find_executable(all, "cobol", ""), "");
+    }
+}
+
+TEST(sandbox_probe, the_filter_is_short) {
+    const auto filter = make_seccomp_filter();
+    ASSERT_TRUE(filter) << filter.error().message();
+    EXPECT_GT(filter->size(), 50U);
+    EXPECT_LT(filter->size(), 400U) << "every box loads it";
+}
+
+ended_packet ended(box_end how, int code) {
+    ended_packet end;
+    end.how = how;
+    end.code = code;
+    return end;
+}
+
+TEST(sandbox_verdict, follows_the_contracts_order) {
+    const program_limits limits;
+    EXPECT_EQ(verdict_of(ended(box_end::exited, 0), limits).exit_code, 0);
+    EXPECT_EQ(verdict_of(ended(box_end::signaled, 11), limits).signal, 11);
+    EXPECT_FALSE(verdict_of(ended(box_end::signaled, 11), limits).exit_code);
+    EXPECT_EQ(verdict_of(ended(box_end::failed, 0), limits).ended_by, cause::infrastructure);
+
+    auto hit = ended(box_end::exited, 0);
+    hit.process_limit_hit = hit.disk_limit_hit = true;
+    EXPECT_EQ(verdict_of(hit, limits).ended_by, cause::exited) << "a limit that did no harm";
+    hit.code = 1;
+    EXPECT_EQ(verdict_of(hit, limits).ended_by, cause::process_limit);
+    EXPECT_EQ(verdict_of(hit, limits).exit_code, 1);
+    hit.process_limit_hit = false;
+    EXPECT_EQ(verdict_of(hit, limits).ended_by, cause::disk_limit);
+
+    for (const auto& [reason, expected] :
+         {std::pair{kill_reason::cancelled, cause::cancelled}, std::pair{kill_reason::wall, cause::timeout_wall},
+          std::pair{kill_reason::cpu, cause::timeout_cpu}, std::pair{kill_reason::memory, cause::out_of_memory},
+          std::pair{kill_reason::output, cause::output_limit}}) {
+        hit.how = box_end::killed;
+        hit.killed_for = reason;
+        EXPECT_EQ(verdict_of(hit, limits).ended_by, expected) << "what ended the tree comes before any limit";
+    }
+}
+
+TEST(sandbox_channel, carries_small_and_large_packets_with_their_descriptors) {
+    auto ends = make_channel();
+    ASSERT_TRUE(ends);
+    const int here = (*ends)[0].get();
+    const int there = (*ends)[1].get();
+    EXPECT_EQ(receive_packet(there).error(), boost::system::errc::resource_unavailable_try_again);
+    launch_packet what;
+    what.limits = {1, 1, 1, 1, 1};
+    what.executable = "/bin/true";
+    what.arguments = {"true"};
+    const descriptor file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    for (const std::size_t size : {0UL, 1000UL, 100'000UL, 1'000'000UL}) {
+        what.file_bytes.assign(size, 'x');
+        const std::array files{file.get(), file.get(), file.get()};
+        ASSERT_FALSE(send_packet(here, what, files));
+        auto got = receive_packet(there);
+        ASSERT_TRUE(got);
+        EXPECT_TRUE(std::get<launch_packet>(got->what) == what);
+        EXPECT_EQ(got->descriptors.size(), 3U);
+    }
+    ASSERT_EQ(::write(here, "garbage", 7), 7);
+    EXPECT_EQ(receive_packet(there).error(), boost::system::errc::protocol_error);
+    ASSERT_EQ(::write(here, "WB@memfd", 8), 8);
+    EXPECT_EQ(receive_packet(there).error(), boost::system::errc::protocol_error) << "a memfd that is not there";
+    (*ends)[0].reset();
+    EXPECT_EQ(receive_packet(there).error(), boost::system::errc::connection_reset);
+}
+
+}  // namespace
+}  // namespace stages::worker::sandbox
