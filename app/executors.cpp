@@ -1,0 +1,79 @@
+#include "app/executors.hpp"
+
+#include <filesystem>
+
+#include "runtime/base/encoding.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/base/sha256.hpp"
+#include "stages/worker/noop_worker.hpp"
+#include "stages/worker/sandbox/nursery.hpp"
+#include "stages/worker/sandbox/runtimes.hpp"
+#include "stages/worker/sandbox/sandbox_worker.hpp"
+
+namespace app {
+namespace {
+
+namespace sandbox = stages::worker::sandbox;
+
+std::vector<pipeline::runtime_versions> shown(const std::vector<sandbox::installed_runtime>& installed) {
+    std::vector<pipeline::runtime_versions> out;
+    for (const auto& [info, executables] : installed)
+        out.push_back({info.lang, info.versions, info.file_extension, info.example_script});
+    return out;
+}
+
+// The same for every start of the server over one data directory, and no other's.
+std::string group_name(const settings& values) {
+    std::error_code ignored;
+    const auto path = std::filesystem::weakly_canonical(values.data_directory, ignored).string();
+    const auto digest = runtime::sha256(path);
+    const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), 6);
+    return "weir-" + runtime::hex_encode(bytes);
+}
+
+prepared_executor prepare_noop(const settings& values) {
+    prepared_executor out;
+    const auto delay = values.executor.noop_duration;
+    out.description = "noop, " + std::to_string(delay.count()) + " ms";
+    out.runtimes = shown(sandbox::detect_runtimes());
+    out.make_worker = [delay](runtime::shard&) { return std::make_unique<stages::worker::noop_worker>(delay); };
+    return out;
+}
+
+prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
+    prepared_executor out;
+    sandbox::launcher_options options;
+    options.group_name = group_name(values);
+    auto forked = sandbox::nursery::fork_one(options, shards);
+    if (!forked) {
+        out.refusal = "the sandbox cannot be started: " + forked.error().message();
+        return out;
+    }
+    const auto nursery = std::make_shared<sandbox::nursery>(std::move(*forked));
+    out.description = nursery->report().describe();
+    if (!nursery->report().problem.empty()) {
+        out.refusal = "no box can be made here: " + nursery->report().problem;
+        return out;
+    }
+    if (!nursery->report().limits_trees() && !values.sandbox.weak_limits) {
+        out.refusal = "memory and processes of a tree cannot be limited here (" + out.description +
+                      "); --sandbox-limits weak runs programs all the same";
+        return out;
+    }
+    sandbox::worker_options worker;
+    worker.runtimes = sandbox::detect_runtimes();
+    out.runtimes = shown(worker.runtimes);
+    out.make_worker = [nursery, worker](runtime::shard& home) {
+        return std::make_unique<sandbox::sandbox_worker>(home, nursery->take_channel(home.id()), worker);
+    };
+    return out;
+}
+
+}  // namespace
+
+prepared_executor prepare_executor(const settings& values, std::size_t shards) {
+    if (values.executor.noop) return prepare_noop(values);
+    return prepare_sandbox(values, shards);
+}
+
+}  // namespace app

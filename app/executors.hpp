@@ -1,0 +1,21 @@
+// Which executor runs programs, made ready before there are threads.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/server.hpp"
+
+namespace app {
+
+struct prepared_executor {
+    std::string refusal;      // not empty: the server must not start, and why
+    std::string description;  // for the log and /readyz?verbose
+    std::vector<pipeline::runtime_versions> runtimes;
+    worker_factory make_worker;
+};
+
+// Thread: the main one, without others; it may fork.
+prepared_executor prepare_executor(const settings& values, std::size_t shards);
+
+}  // namespace app

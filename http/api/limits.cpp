@@ -1,0 +1,52 @@
+#include "http/api/limits.hpp"
+
+#include "http/json_writer.hpp"
+
+namespace http::api {
+namespace {
+
+constexpr std::string_view cached_for_a_while = "public, max-age=300";
+
+template <class Limits>
+void write_limits(json_writer& json, const Limits& limits) {
+    json.begin_object().member("wall_ms", limits.wall_ms).member("cpu_ms", limits.cpu_ms);
+    json.member("memory_bytes", limits.memory_bytes).member("processes", limits.processes);
+    json.member("output_bytes", limits.output_bytes).member("disk_bytes", limits.disk_bytes).end_object();
+}
+
+}  // namespace
+
+runtime::task<response> get_limits(environment& here, const request&) {
+    const auto& limits = here.engine.limits();
+    auto out = json_response(200, {});
+    json_writer json(out.body);
+    json.begin_object();
+    // The two names that other platforms' clients look for: the defaults, in their units.
+    json.member("memory_limit", std::to_string(limits.defaults.memory_bytes >> 20) + "Mi");
+    json.member("execution_timeout", limits.defaults.wall_ms / 1000);
+    json.key("defaults");
+    write_limits(json, limits.defaults);
+    json.key("maxima");
+    write_limits(json, limits.maxima);
+    json.key("supported_runtimes").begin_object();
+    for (const auto& runtime : limits.runtimes) {
+        json.key(runtime.lang).begin_object().key("versions").begin_array();
+        for (const auto& version : runtime.versions) json.value(version);
+        json.end_array().member("file_ext", runtime.file_extension).end_object();
+    }
+    json.end_object().member("any_runtime", limits.any_runtime).end_object();
+    out.add_field("Cache-Control", cached_for_a_while);
+    co_return out;
+}
+
+runtime::task<response> get_example_scripts(environment& here, const request&) {
+    auto out = json_response(200, {});
+    json_writer json(out.body);
+    json.begin_object().key("scripts").begin_object();
+    for (const auto& runtime : here.engine.limits().runtimes) json.member(runtime.lang, runtime.example_script);
+    json.end_object().end_object();
+    out.add_field("Cache-Control", cached_for_a_while);
+    co_return out;
+}
+
+}  // namespace http::api
