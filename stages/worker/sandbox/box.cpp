@@ -171,8 +171,8 @@ void first_process::set_limits() {
 }
 
 void first_process::drop_privileges() {
-    for (int capability = 0; capability < 64; ++capability)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) break;  // the kernel knows no further ones
+    // A root server's nursery has none left; a new user namespace begins with all.
+    if (context_.own_user_namespace) drop_bounding_set();
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     // Straight to the kernel: glibc's wrappers would look for other threads of the broker's copy.
     if (!context_.own_user_namespace) {
@@ -253,7 +253,6 @@ void first_process::run() {
     if (context_.own_user_namespace) map_user();
     mount_disk();
     mount_proc();
-    check(sethostname("box", 3) == 0, "host name");
     prepare_command();
     join_groups();
     keep_needed_descriptors();
@@ -261,10 +260,7 @@ void first_process::run() {
     umask(022);
     check(chdir("/box") == 0, "work directory");
     drop_privileges();
-    for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+    signal(SIGPIPE, SIG_DFL);  // all that the broker has changed
     load_filter();
     const pid_t child = start_program();
     report(box_record::kind::began, 0);
@@ -336,6 +332,11 @@ runtime::result<box_process> start_box(const box_context& context, const launch_
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);
     return started;
+}
+
+void drop_bounding_set() {
+    for (int capability = 0; capability < 64; ++capability)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return;  // the kernel knows no further ones
 }
 
 runtime::error_code enter_fresh_network() {

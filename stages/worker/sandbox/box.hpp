@@ -57,6 +57,9 @@ runtime::result<descriptor> make_disk(const launch_packet& what, uid_t owner);
 runtime::result<box_process> start_box(const box_context& context, const launch_packet& what, uid_t owner,
                                        const box_files& files, const box_group& group);
 
+// No program that the calling process executes can have any capability. It keeps its own until then.
+void drop_bounding_set();
+
 // Moves the calling process into a network namespace of its own in which only the loopback device is up.
 runtime::error_code enter_fresh_network();
 

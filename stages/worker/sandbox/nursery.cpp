@@ -87,6 +87,7 @@ report_packet nursery_process::probe() {
     } else {
         context_.filter = std::move(*filter);
     }
+    if (root) drop_bounding_set();
     context_.masks = std::move(root_folder.masks);
     context_.own_user_namespace = !root;
     context_.limits_by_process = groups_.level() == rung::rlimit;

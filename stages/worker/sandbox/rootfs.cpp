@@ -65,7 +65,8 @@ class builder {
 };
 
 void builder::new_namespaces() {
-    const int flags = CLONE_NEWNS | (plan_.own_user_namespace ? CLONE_NEWUSER : 0);
+    // Every box gets a copy of the host name.
+    const int flags = CLONE_NEWNS | CLONE_NEWUTS | (plan_.own_user_namespace ? CLONE_NEWUSER : 0);
     const uid_t outer_uid = geteuid();
     const gid_t outer_gid = getegid();
     check(unshare(flags) == 0, plan_.own_user_namespace ? "user namespaces are not allowed" : "mount namespace");
@@ -80,6 +81,7 @@ void builder::new_namespaces() {
         put("/proc/self/gid_map", "0 " + std::to_string(outer_gid) + " 1");
     }
     check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private mounts");
+    check(sethostname("box", 3) == 0, "host name");
 }
 
 void builder::make_root() {
@@ -216,7 +218,10 @@ void builder::find_masks(rootfs& out) {
     for (const char* name : masked_in_proc) {
         struct stat about {};
         const std::string path = std::string("/proc/") + name;
-        if (lstat(path.c_str(), &about) == 0) out.masks.push_back({path, S_ISDIR(about.st_mode)});
+        if (lstat(path.c_str(), &about) != 0) continue;
+        // What only root may read or write, no program can.
+        if (S_ISDIR(about.st_mode) || (about.st_mode & (S_IROTH | S_IWOTH)) != 0)
+            out.masks.push_back({path, S_ISDIR(about.st_mode)});
     }
 }
 
