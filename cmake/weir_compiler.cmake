@@ -19,6 +19,11 @@ set(CMAKE_C_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fdebug-prefix-map=${CMAKE_SOURCE_DIR}=.>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # CMake hides absolute paths behind -Xclang, where ccache does not make them relative. Every target reuses the one
+  # precompiled header, so that its source can be named here.
+  set(CMAKE_CXX_COMPILE_OPTIONS_CREATE_PCH
+      -Xclang -emit-pch -include ${CMAKE_SOURCE_DIR}/runtime/precompiled.hpp -x c++-header)
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include-pch <PCH_FILE>)
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>"
                       "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-validate-pch>")
 endif()
