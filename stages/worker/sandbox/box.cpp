@@ -250,6 +250,7 @@ void first_process::reap_until_end(pid_t program) {
 }
 
 void first_process::run() {
+    prctl(PR_SET_NAME, "weir-box");
     if (context_.own_user_namespace) map_user();
     mount_disk();
     mount_proc();

@@ -259,8 +259,11 @@ bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std:
 // A group other than the root may have processes or limited children, not both: the server moves one level down first.
 bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t server) {
     hierarchy h;
+    descriptor home;
     const auto fail = [&](const std::string& what) {
         missing_.push_back("cgroup2: " + what);
+        if (home) static_cast<void>(move_into(h.base.get(), server) && move_into(h.base.get(), getpid()));
+        if (home) unlinkat(h.named.get(), "server", AT_REMOVEDIR);
         if (h.named) unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
         return false;
     };
@@ -269,7 +272,7 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
         return fail("no memory and pids controllers in " + base);
     const std::string problem = make_directories(h, base);
     if (!problem.empty()) return fail(problem);
-    const descriptor home = make_directory(h.named.get(), "server");
+    home = make_directory(h.named.get(), "server");
     if (!home || !move_into(home.get(), server) || !move_into(home.get(), getpid()))
         return fail("cannot move the server into " + base + "/" + name_ + "/server: " + why());
     if (whole_view && exists_at(h.base.get(), "cgroup.type") &&
