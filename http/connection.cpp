@@ -43,7 +43,7 @@ void name_limit(problem& what, refusal why, const server_limits& limits) {
 }
 
 bool is_sane_request_id(std::string_view text) {
-    return !text.empty() && text.size() <= 128 && front_door::all(text, front_door::is_host);
+    return !text.empty() && text.size() <= 128 && front_door::all(text, front_door::is_host_name);
 }
 
 response allow_response(std::string allow) {

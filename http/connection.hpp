@@ -52,15 +52,12 @@ class connection final : public client_link {
     runtime::task<bool> answer(response what);
     runtime::task<bool> answer_pieces(response what, answer_frame frame);
     runtime::task<bool> stream(response what, const pipeline::principal& who);
-    runtime::task<bool> stream_here(response what, const pipeline::principal& who);
     runtime::task<bool> move_to(server& other);
     runtime::task<void> refuse(front_door::refusal why);
 
     bool charge_answer(const response& what);
     bool grow_body_charge();
-    void choose_request_id_from_head();
-    void make_request_id();
-    [[nodiscard]] front_door::head_view head_view() const { return {head_, in_.base()}; }
+    void choose_request_id(const front_door::head_view* head);
     [[nodiscard]] answer_frame frame_of(const response& what);
     [[nodiscard]] runtime::steady_time after_ms(std::uint64_t ms) const;
     void after_request();

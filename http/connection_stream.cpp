@@ -47,7 +47,7 @@ task<bool> connection::stream(response what, const pipeline::principal& who) {
 
     auto from = co_await here.engine.subscribe(who, order.id, order.after);
     if (from.has_error()) {
-        const problem why(std::move(from.error()));
+        const problem why(from.error());
         co_return co_await answer(problem_response(why, request_id_));
     }
     if (from.value() == nullptr) {
