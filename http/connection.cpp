@@ -96,7 +96,7 @@ task<connection::step> connection::read_head() {
     parser_.reset();
     head_.clear();
     // A new connection has as long for its first request as a head may take; a kept one may rest longer.
-    steady_time deadline = after_ms(served_ == 0 ? limits.header_ms : limits.keep_alive_ms);
+    steady_time deadline = after_ms(served_ == 0 ? limits.header_deadline_ms : limits.idle_deadline_ms);
     bool begun = false;
     while (true) {
         if (!in_.view().empty()) {
@@ -106,7 +106,7 @@ task<connection::step> connection::read_head() {
                 refusal_ = parser_.why();
                 co_return step::refused;
             }
-            if (parser_.begun() && !std::exchange(begun, true)) deadline = after_ms(limits.header_ms);
+            if (parser_.begun() && !std::exchange(begun, true)) deadline = after_ms(limits.header_deadline_ms);
         }
         if (finishing_ && !begun) co_return step::ended;
         in_.make_room(read_bytes_min);
@@ -189,14 +189,14 @@ task<bool> connection::read_body(bool& ended) {
         if (refusal_ != refusal::none) co_return false;
         if (state == front_door::body_decoder::state::complete) co_return true;
         if (must_ask && next_ == head_size && body_.empty()) {
-            if (!co_await wire_.write("HTTP/1.1 100 Continue\r\n\r\n", milliseconds(limits.write_idle_ms))) break;
+            if (!co_await wire_.write("HTTP/1.1 100 Continue\r\n\r\n", milliseconds(limits.write_deadline_ms))) break;
         }
         must_ask = false;
         // Everything behind the head was used: it makes room for more.
         in_.truncate(head_size);
         next_ = head_size;
         const auto earned = runtime::seconds(body_.size() / std::max<std::uint64_t>(1, limits.body_rate_min_bytes_per_s));
-        const auto whole = begin + milliseconds(limits.body_ms) + earned;
+        const auto whole = begin + milliseconds(limits.body_deadline_ms) + earned;
         const auto deadline = std::min(whole, after_ms(limits.body_idle_ms));
         const auto wanted = head_.chunked ? body_read_bytes : head_.content_length - body_.size();
         in_.make_room(std::clamp<std::size_t>(wanted, read_bytes_min, body_read_bytes));
@@ -283,7 +283,7 @@ task<bool> connection::answer(response what) {
     const bool with_body = !frame.head_only && what.status != 204 && what.status != 304;
     const bool joined = with_body && what.body.size() <= joined_body_max;
     if (joined) out_ += what.body;
-    const auto idle = milliseconds(owner_.here().config.limits.write_idle_ms);
+    const auto idle = milliseconds(owner_.here().config.limits.write_deadline_ms);
     std::string_view bytes = out_;
     bool sent = wire_.send_now(bytes);
     if (sent && !bytes.empty()) sent = co_await wire_.write(bytes, idle);
@@ -293,7 +293,7 @@ task<bool> connection::answer(response what) {
 }
 
 task<bool> connection::answer_pieces(response what, answer_frame frame) {
-    const auto idle = milliseconds(owner_.here().config.limits.write_idle_ms);
+    const auto idle = milliseconds(owner_.here().config.limits.write_deadline_ms);
     out_.clear();
     append_head(out_, what, frame);
     std::string piece;

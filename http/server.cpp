@@ -37,6 +37,7 @@ task<void> run_connection(std::unique_ptr<connection> one) { co_await one->run()
 server::server(runtime::shard& home, pipeline::engine& engine, const server_config& config,
                std::vector<runtime::shard*> shards)
     : environment_(home, engine, config, std::move(shards)),
+      connections_max_(std::max<std::size_t>(1, config.limits.connections_max / environment_.shards.size())),
       quota_(config.limits.sse_connections_max, config.limits.sse_user_connections_max),
       gate_(home) {}
 
@@ -78,7 +79,7 @@ task<void> server::accept_all() {
 
 void server::begin(tcp_socket socket, std::string_view early) {
     environment_.metrics.connections_accepted.add();
-    if (connections_.size() >= environment_.config.limits.connections_max) {
+    if (connections_.size() >= connections_max_) {
         environment_.limit_reached("http.connections_max");
         turn_away(std::move(socket));
         return;

@@ -73,6 +73,7 @@ class server {
 
     environment environment_;
     auth::authenticator authenticator_;
+    std::size_t connections_max_;
     sse::stream_quota quota_;
     std::vector<server*> peers_;
     std::optional<acceptor> acceptor_;
