@@ -1,5 +1,6 @@
 #include "runtime/shard.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
@@ -62,6 +63,14 @@ bool spawn(gate& owner, shard& home, task<void> work) {
     gate::hold hold(owner);
     asio::co_spawn(executor(home), std::move(work),
                    [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); });
+    return true;
+}
+
+bool spawn(gate& owner, shard& home, task<void> work, asio::cancellation_slot stop) {
+    if (owner.closed()) return false;
+    gate::hold hold(owner);
+    auto ended = [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); };
+    asio::co_spawn(executor(home), std::move(work), asio::bind_cancellation_slot(stop, std::move(ended)));
     return true;
 }
 

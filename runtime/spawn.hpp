@@ -1,6 +1,7 @@
 // Background work. The gate's owner waits for it at its stop; nothing is ever detached.
 #pragma once
 
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <functional>
@@ -17,5 +18,7 @@ void background_task_failed(const std::exception_ptr& why);
 // Starts `work` on `home`, from its ready list. Shard: `home` itself. The task takes values, never references into the
 // caller's frame. A closed gate lets nothing in: `work` is dropped, and false returned.
 bool spawn(gate& owner, shard& home, task<void> work);
+// The same; emitting `terminal` on the slot's signal, which outlives the task, cancels it.
+bool spawn(gate& owner, shard& home, task<void> work, asio::cancellation_slot stop);
 
 }  // namespace runtime
