@@ -185,6 +185,7 @@ task<void> log_directory::remove_segment(segment gone) {
 }
 
 task<void> log_directory::remove_file(std::string path) {
+    if (only_looks_) co_return;
     // What cannot be removed is found, and removed, at the next opening.
     static_cast<void>(co_await disk_.remove(path));
 }

@@ -86,6 +86,9 @@ class log_directory {
     // Takes the lock (waiting up to lock_wait_ms; resource_unavailable_try_again then), scans what is there, starts a new
     // epoch. On failure recovered().diagnosis says why. Not cancellable.
     task<result<void>> open();
+    // Instead of open(), for `weir log verify`: looks at everything as open() does, and changes nothing but LOCK's being
+    // there. The number of partitions is the directory's own.
+    task<result<void>> verify();
     // Marks the directory clean if every log said so, and gives the lock back.
     task<void> stop();
 
@@ -174,6 +177,7 @@ class log_directory {
     std::uint64_t logs_clean_ = 0;
     counters counters_;
     bool opened_ = false;
+    bool only_looks_ = false;
     runtime::gate gate_;
 };
 

@@ -117,6 +117,7 @@ class embedded_log final : public log {
     [[nodiscard]] std::vector<table_entry> release_table(bool whole);
     [[nodiscard]] std::size_t seal_bytes_with(const pending_batch& batch) const;
     void commit(pending_batch& batch, const std::vector<table_entry>& table, std::uint64_t position);
+    void tell_committed(const pending_batch& batch);
     void fail(runtime::error_code why, const std::string& doing);
     void tell_all(runtime::error_code why);
     void tell_directory(runtime::unique_function<void(log_directory&)> what);

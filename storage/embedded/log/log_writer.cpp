@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/planted_bug.hpp"
 #include "runtime/submit.hpp"
 #include "runtime/timer.hpp"
 #include "storage/embedded/log/embedded_log.hpp"
@@ -50,6 +51,7 @@ task<void> embedded_log::write_next() {
     release_now_ = false;
     in_flight_ = true;
     std::vector<table_entry> table = release_table(false);
+    if constexpr (runtime::planted(runtime::planted_bug::no_sync_before_answer)) tell_committed(*batch);
     const auto written = co_await write_with_patience(*batch, table);
     in_flight_ = false;
     pending_bytes_ -= batch->used - batch_header_bytes;
@@ -167,6 +169,10 @@ void embedded_log::commit(pending_batch& batch, const std::vector<table_entry>& 
         full_ = false;
         for (log_listener* listener : listeners_) listener->resumed();
     }
+    tell_committed(batch);
+}
+
+void embedded_log::tell_committed(const pending_batch& batch) {
     for (const batch_range& range : batch.ranges) {
         // The listener called before may have closed this one.
         const open_partition* const p = find(range.id);

@@ -6,3 +6,12 @@ weir_test(embedded_log_test
   SOURCES embedded_log_test.cpp
   USES weir_log weir_embedded_disk
   LABELS unit)
+
+# What every storage::log promises, and the rigs that it is shown on.
+add_library(log_conformance_suite OBJECT log_conformance.cpp log_rigs.cpp)
+target_link_libraries(log_conformance_suite PUBLIC weir_log weir_embedded_disk weir_simulated_storage weir_asio GTest::gtest)
+target_precompile_headers(log_conformance_suite REUSE_FROM weir_precompiled)
+weir_test(log_conformance_test
+  SOURCES log_conformance_test.cpp
+  USES log_conformance_suite
+  LABELS unit)
