@@ -6,7 +6,7 @@ namespace runtime {
 
 enum class planted_bug : int {
     none = 0,
-    no_sync_before_answer = 1,    // the log calls a batch durable when its write has begun
+    no_sync_before_answer = 1,    // the disk answers a durable write that it has not synced
     answer_before_commit = 2,     // an accepted post is answered at once
     forgotten_timer = 3,          // a retry's backoff is never waited out
 };

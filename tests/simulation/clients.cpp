@@ -1,0 +1,135 @@
+#include "tests/simulation/clients.hpp"
+
+#include "runtime/shard.hpp"
+
+namespace simulation_tests {
+
+using pipeline::failure_code;
+using runtime::task;
+
+namespace {
+
+const pipeline::principal& somebody() {
+    static const auto who = pipeline::make_principal("default", "local", true);
+    return who;
+}
+
+pipeline::script_request request_for(std::uint64_t choice) {
+    pipeline::script_request out;
+    out.script = "program " + std::to_string(choice);
+    if (choice % 5 == 0) out.script.append(4096 + choice % 60'000, '#');
+    if (choice % 11 == 0) out.standard_input.assign(300'000, 'i');
+    out.lang_version = "3.11";
+    out.priority = static_cast<pipeline::priority>(choice % 5);
+    out.retry = {3, {pipeline::error_type::infrastructure}, choice % 3 == 0 ? 2000U : 0U};
+    out.labels["n"] = std::to_string(choice % 7);
+    return out;
+}
+
+}  // namespace
+
+task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice) {
+    std::optional<pipeline::idempotency> idempotency;
+    if (!key.empty()) {
+        idempotency.emplace();
+        idempotency->key = key;
+        idempotency->body_sha256 = runtime::sha256(key);
+    }
+    auto request = request_for(choice);
+    const auto answer = co_await engine.execute(somebody(), std::move(request), std::move(idempotency));
+    if (answer) {
+        outside.acknowledged(answer->id, key);
+        co_return;
+    }
+    switch (answer.error().code) {
+        case failure_code::overloaded:
+        case failure_code::draining:
+        case failure_code::storage_failed:
+        case failure_code::no_space:
+        case failure_code::idempotency_in_progress: ++outside.sometimes["a post was refused"]; break;
+        default: outside.broken("a post failed: " + answer.error().detail);
+    }
+}
+
+task<void> cancel(pipeline::engine& engine, outside_world& outside, execution_id id) {
+    const auto answer = co_await engine.cancel(somebody(), id);
+    if (answer) {
+        outside.cancellation_acknowledged(id);
+        ++outside.sometimes["a cancellation was acknowledged"];
+    } else if (answer.error().code == failure_code::not_found) {
+        outside.broken("P1: " + id.to_string() + " was acknowledged and is not found by cancel");
+    }
+}
+
+task<void> follow(pipeline::engine& engine, outside_world& outside, execution_id id) {
+    std::uint32_t cursor = outside.last_seen(id);
+    if (cursor > 0) ++outside.sometimes["a subscriber resumed"];
+    auto made = co_await engine.subscribe(somebody(), id, cursor);
+    if (!made) {
+        if (made.error().code == failure_code::not_found)
+            outside.broken("P1: " + id.to_string() + " was acknowledged and is not found by subscribe");
+        if (made.error().code == failure_code::bad_event_number)
+            outside.broken("P3: " + id.to_string() + " lost events after number " + std::to_string(cursor));
+        co_return;
+    }
+    const std::unique_ptr<pipeline::subscription> subscription = std::move(*made);
+    if (!subscription) {
+        if (!outside.saw_the_end(id)) outside.broken("P3: " + id.to_string() + " claims that its end was seen");
+        co_return;
+    }
+    while (true) {
+        const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(15);
+        const auto batch = co_await subscription->next(64 * 1024, deadline);
+        if (!batch) co_return;
+        for (const auto& one : batch->events) {
+            outside.delivered(id, cursor, *one);
+            cursor = one->number;
+        }
+        if (batch->end) co_return;
+    }
+}
+
+task<void> look(pipeline::engine& engine, outside_world& outside, execution_id id) {
+    const auto view = co_await engine.find(somebody(), id);
+    if (!view) {
+        if (view.error().code == failure_code::not_found)
+            outside.broken("P1: " + id.to_string() + " was acknowledged and is not found");
+        co_return;
+    }
+    if (view->last_event < outside.last_seen(id))
+        outside.broken("P3: " + id.to_string() + " has fewer events than were delivered");
+    if (!pipeline::is_terminal(view->status)) co_return;
+    outside.ended(id, view->status);
+    const auto result = co_await engine.result_of(somebody(), id);
+    if (result && result->verdict.status != view->status)
+        outside.broken("the result of " + id.to_string() + " is another one than its state");
+    if (!result && result.error().code == failure_code::not_finished)
+        outside.broken("the result of " + id.to_string() + " is not there though it has ended");
+    const auto page = co_await engine.list(somebody(), {}, std::nullopt, 20);
+    if (!page) co_return;
+    for (std::size_t i = 1; i < page->items.size(); ++i)
+        if (!(page->items[i].id < page->items[i - 1].id)) outside.broken("a list is not newest first");
+}
+
+task<void> expect_ended(pipeline::engine& engine, outside_world& outside, execution_id id, int& left) {
+    const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(4000);
+    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    if (!ended) {
+        outside.broken("P1: " + id.to_string() + " is gone in the end: " + ended.error().detail);
+    } else if (!*ended) {
+        outside.broken("P4: " + id.to_string() + " never ended");
+    } else {
+        co_await look(engine, outside, id);
+        co_await follow(engine, outside, id);
+        if (!outside.saw_the_end(id)) outside.broken("P3: " + id.to_string() + " ended without a terminal event");
+    }
+    --left;
+}
+
+task<void> expect_nothing_stuck(pipeline::engine& engine, outside_world& outside, int& left) {
+    const auto stuck = co_await engine.stuck();
+    for (const auto& one : stuck) outside.broken("P4: " + one.id.to_string() + " is stuck: " + one.why);
+    --left;
+}
+
+}  // namespace simulation_tests

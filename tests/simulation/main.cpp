@@ -1,0 +1,75 @@
+// simulation [--first S] [--seeds N] [--seed S] [--expect-failure]: runs seeds, prints how to repeat one that fails.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/log.hpp"
+#include "tests/simulation/scenario.hpp"
+
+namespace {
+
+struct arguments {
+    std::uint64_t first = 1;
+    std::uint64_t seeds = 500;
+    bool verbose = false;
+    // For builds with a planted bug: the run passes if some seed fails.
+    bool expect_failure = false;
+};
+
+arguments parse(int argc, char** argv) {
+    arguments out;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view flag = argv[i];
+        const auto number = [&] { return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0; };
+        if (flag == "--first") out.first = number();
+        if (flag == "--seeds") out.seeds = number();
+        if (flag == "--expect-failure") out.expect_failure = true;
+        if (flag == "--seed") {
+            out.first = number();
+            out.seeds = 1;
+            out.verbose = true;
+        }
+    }
+    return out;
+}
+
+void print(std::uint64_t seed, const simulation_tests::report& report) {
+    std::printf("seed %llu: %llu lives, %llu acknowledged, %llu steps, trace %016llx\n  %s\n",
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(report.lives),
+                static_cast<unsigned long long>(report.acknowledged), static_cast<unsigned long long>(report.steps),
+                static_cast<unsigned long long>(report.trace_hash), report.options.c_str());
+    for (const auto& what : report.broken) std::printf("  BROKEN %s\n", what.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const auto args = parse(argc, argv);
+    std::map<std::string, std::uint64_t> sometimes;
+    std::uint64_t failed = 0;
+    std::uint64_t steps = 0;
+    std::uint64_t acknowledged = 0;
+    for (std::uint64_t seed = args.first; seed < args.first + args.seeds; ++seed) {
+        const runtime::log_capture quiet;
+        const auto report = simulation_tests::run_scenario(seed);
+        steps += report.steps;
+        acknowledged += report.acknowledged;
+        for (const auto& [what, count] : report.sometimes) sometimes[what] += count;
+        if (!report.broken.empty()) ++failed;
+        if (!report.broken.empty() || args.verbose) {
+            print(seed, report);
+            std::printf("  repeat with: %s --seed %llu\n", argv[0], static_cast<unsigned long long>(seed));
+        }
+        if (args.expect_failure && failed > 0) break;
+    }
+    std::printf("%llu seeds, %llu failed, %llu executions acknowledged, %llu steps\n",
+                static_cast<unsigned long long>(args.seeds), static_cast<unsigned long long>(failed),
+                static_cast<unsigned long long>(acknowledged), static_cast<unsigned long long>(steps));
+    for (const auto& [what, count] : sometimes)
+        std::printf("  %s: %llu times\n", what.c_str(), static_cast<unsigned long long>(count));
+    if (args.expect_failure) return failed > 0 ? 0 : 1;
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,78 @@
+// One server of the simulated world: what app/ wires, on simulated shards, disk and archive. It can be killed at any
+// moment and started again on another number of shards.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pipeline/engine_service.hpp"
+#include "runtime/simulation/world.hpp"
+#include "stages/coordinator/coordinator.hpp"
+#include "stages/result/hand_over.hpp"
+#include "stages/saga/script_saga.hpp"
+#include "storage/embedded/blobs/log_blobs.hpp"
+#include "storage/embedded/log/embedded_log.hpp"
+#include "storage/simulated/archive.hpp"
+#include "storage/simulated/disk.hpp"
+#include "tests/simulation/fake_worker.hpp"
+
+namespace simulation_tests {
+
+struct node_options {
+    std::size_t shards = 1;
+    std::size_t seats = 4;
+    unsigned partition_bits = 4;
+    std::size_t queued_max = 1000;
+};
+
+// One life of a server.
+class node {
+  public:
+    node(runtime::simulation::world& world, storage::simulated::disk_image& image,
+         storage::simulated::archive_service& archive, outside_world& outside, const node_options& options);
+
+    // Opens everything on all shards; `ready()` afterwards, or `failed()`.
+    void start();
+    [[nodiscard]] bool ready() const { return ready_ == shards_.size(); }
+    [[nodiscard]] const std::string& failed() const { return failed_; }
+    void heal();
+
+    // The shard and engine that a client's connection happens to be on.
+    [[nodiscard]] std::size_t size() const { return shards_.size(); }
+    [[nodiscard]] runtime::simulation::simulated_shard& shard(std::size_t i) { return *shards_[i]->home; }
+    [[nodiscard]] pipeline::engine_service& engine(std::size_t i) { return *shards_[i]->engine; }
+    // Client tasks of this life.
+    [[nodiscard]] runtime::gate& clients(std::size_t i) { return *shards_[i]->clients; }
+    [[nodiscard]] std::size_t waiting_for_archive() const;
+
+    // kill -9: nothing of it runs from now on.
+    void kill();
+
+  private:
+    struct one_shard;
+    runtime::task<void> open_directory();
+    runtime::task<void> open(one_shard& mine);
+
+    std::unique_ptr<storage::embedded::log_directory> directory_;
+    std::vector<std::unique_ptr<one_shard>> shards_;
+    pipeline::shard_map map_;
+    std::size_t ready_ = 0;
+    std::string failed_;
+
+    struct one_shard {
+        runtime::simulation::simulated_shard* home = nullptr;
+        std::unique_ptr<storage::disk> disk;
+        std::unique_ptr<storage::embedded::embedded_log> log;
+        std::unique_ptr<storage::archive> archive;
+        std::unique_ptr<storage::blobs> blobs;
+        std::unique_ptr<pipeline::shard_state> state;
+        std::unique_ptr<fake_worker> worker;
+        std::unique_ptr<stages::coordinator::coordinator> coordinator;
+        std::unique_ptr<stages::result::hand_over> hand_over;
+        std::unique_ptr<stages::saga::script_saga> saga;
+        std::unique_ptr<pipeline::engine_service> engine;
+        std::unique_ptr<runtime::gate> clients;
+    };
+};
+
+}  // namespace simulation_tests

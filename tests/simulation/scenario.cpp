@@ -1,0 +1,187 @@
+#include "tests/simulation/scenario.hpp"
+
+#include "runtime/base/planted_bug.hpp"
+#include "runtime/spawn.hpp"
+#include "tests/simulation/clients.hpp"
+
+namespace simulation_tests {
+namespace {
+
+using runtime::milliseconds;
+using runtime::seconds;
+
+// Chosen by the seed; some faults are wholly off in some runs, so that they cannot hide each other.
+struct choices {
+    std::uint64_t posts = 0;
+    std::uint64_t lives_max = 0;
+    std::uint64_t keys = 0;  // how many different ones; 0: none are used
+    runtime::nanoseconds pause{0};
+    bool archive_breaks = false;
+    node_options node;
+
+    static choices of(runtime::random_source& random) {
+        choices out;
+        out.posts = 10 + random.below(60);
+        out.lives_max = random.below(6);
+        out.keys = random.below(3) == 0 ? 0 : 1 + random.below(10);
+        out.pause = milliseconds(1 + random.below(60));
+        out.archive_breaks = random.below(3) == 0;
+        out.node.seats = 1 + random.below(6);
+        out.node.partition_bits = 2 + static_cast<unsigned>(random.below(3));
+        return out;
+    }
+    [[nodiscard]] std::string text() const {
+        return "posts=" + std::to_string(posts) + " lives_max=" + std::to_string(lives_max) +
+               " keys=" + std::to_string(keys) + " pause_ns=" + std::to_string(pause.count()) +
+               " archive_breaks=" + std::to_string(archive_breaks) + " seats=" + std::to_string(node.seats) +
+               " partition_bits=" + std::to_string(node.partition_bits);
+    }
+};
+
+class run {
+  public:
+    explicit run(std::uint64_t seed)
+        : world_(seed), random_(world_.random().split()), choices_(choices::of(random_)), disk_(world_), archive_(world_) {
+        // One of the planted bugs is a disk that answers without having synced.
+        disk_.behaviour().durable_writes_lie = runtime::planted(runtime::planted_bug::no_sync_before_answer);
+        if (choices_.archive_breaks) {
+            archive_.behaviour().refused = 100'000;
+            archive_.behaviour().failed_but_taken = 50'000;
+        }
+    }
+
+    report go() {
+        begin_life();
+        std::uint64_t posted = 0;
+        while (posted < choices_.posts && outside_.broken().empty()) {
+            pass(runtime::nanoseconds(random_.below(static_cast<std::uint64_t>(choices_.pause.count()))));
+            if (node_ && node_->ready()) posted += act() ? 1 : 0;
+            if (lives_ <= choices_.lives_max && random_.below(25) == 0) crash();
+        }
+        heal();
+        finish();
+        node_->kill();
+        world_.bury(node_);
+        report out;
+        out.broken = outside_.broken();
+        out.options = choices_.text();
+        out.steps = world_.steps();
+        out.trace_hash = world_.trace_hash();
+        out.acknowledged = outside_.acknowledged().size();
+        out.lives = lives_;
+        out.sometimes = outside_.sometimes;
+        return out;
+    }
+
+  private:
+    void pass(runtime::nanoseconds time) {
+        bool over = false;
+        world_.after(time, [&over] { over = true; });
+        world_.run_until([&over] { return over; }, seconds(3600));
+    }
+
+    void begin_life() {
+        choices_.node.shards = 1 + random_.below(3);
+        node_ = std::make_shared<node>(world_, disk_, archive_, outside_, choices_.node);
+        node_->start();
+        ++lives_;
+        if (random_.below(4) == 0) return;  // it may be killed while it recovers
+        await_ready();
+    }
+
+    void await_ready() {
+        const bool ready = world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, seconds(600));
+        if (!ready || !node_->failed().empty())
+            outside_.broken("a life does not start: " + (ready ? node_->failed() : std::string("no end to its recovery")));
+    }
+
+    void crash() {
+        if (!node_->ready()) ++outside_.sometimes["killed while recovering"];
+        node_->kill();
+        disk_.crash();
+        archive_.crash();
+        world_.bury(node_);
+        begin_life();
+    }
+
+    // A client's task on a shard of this life.
+    template <class Make>
+    void on_shard(std::size_t i, Make make) {
+        auto& home = node_->shard(i);
+        home.post([i, make = std::move(make), life = node_.get()]() mutable {
+            runtime::spawn(life->clients(i), life->shard(i), make(life->engine(i)));
+        });
+    }
+
+    execution_id somebody() {
+        auto it = outside_.acknowledged().begin();
+        std::advance(it, static_cast<std::ptrdiff_t>(random_.below(outside_.acknowledged().size())));
+        return it->first;
+    }
+    std::size_t home_of(execution_id id) { return node_->engine(0).home_of(id).id(); }
+
+    // True if it was a post.
+    bool act() {
+        const auto dice = random_.below(10);
+        const std::size_t door = random_.below(node_->size());
+        if (dice < 5 || outside_.acknowledged().empty()) {
+            std::string key;
+            if (choices_.keys > 0 && random_.below(2) == 0) key = "key " + std::to_string(random_.below(choices_.keys));
+            const auto choice = random_.below(1'000'000);
+            on_shard(door, [this, key, choice](pipeline::engine& e) { return post(e, outside_, key, choice); });
+            return true;
+        }
+        const auto id = somebody();
+        if (dice < 6) {
+            on_shard(door, [this, id](pipeline::engine& e) { return cancel(e, outside_, id); });
+        } else if (dice < 8) {
+            on_shard(home_of(id), [this, id](pipeline::engine& e) { return follow(e, outside_, id); });
+        } else {
+            on_shard(door, [this, id](pipeline::engine& e) { return look(e, outside_, id); });
+        }
+        return false;
+    }
+
+    void heal() {
+        archive_.behaviour() = {};
+        if (!node_->ready()) await_ready();
+        node_->heal();
+    }
+
+    void finish() {
+        if (!outside_.broken().empty()) return;
+        int left = 0;
+        for (const auto& acknowledged : outside_.acknowledged()) {
+            const execution_id id = acknowledged.first;
+            ++left;
+            on_shard(home_of(id),
+                     [this, id, &left](pipeline::engine& e) { return expect_ended(e, outside_, id, left); });
+        }
+        const bool done = world_.run_until([&] { return left == 0 || !outside_.broken().empty(); }, seconds(10'000));
+        if (!done) outside_.broken("P4: the world does not come to rest");
+        if (!outside_.broken().empty()) return;
+        left = 1;
+        on_shard(0, [this, &left](pipeline::engine& e) { return expect_nothing_stuck(e, outside_, left); });
+        world_.run_until([&] { return left == 0; }, seconds(100));
+        const bool handed = world_.run_until([this] { return node_->waiting_for_archive() == 0; }, seconds(100));
+        if (!handed) outside_.broken("documents wait for the archive for ever");
+    }
+
+    runtime::simulation::world world_;
+    runtime::random_source random_;
+    choices choices_;
+    outside_world outside_;
+    storage::simulated::disk_image disk_;
+    storage::simulated::archive_service archive_;
+    std::shared_ptr<node> node_;
+    std::uint64_t lives_ = 0;
+};
+
+}  // namespace
+
+report run_scenario(std::uint64_t seed) {
+    run one(seed);
+    return one.go();
+}
+
+}  // namespace simulation_tests
