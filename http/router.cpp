@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "http/api/admin.hpp"
 #include "http/api/documents.hpp"
 #include "http/api/events.hpp"
 #include "http/api/execute.hpp"
@@ -27,6 +28,7 @@ constexpr std::array table = {
     route{method::get, "/api/v1/events/executions/{id}", "stream_events", api::stream_events},
     route{method::get, "/api/v1/k8s-limits", "get_limits", api::get_limits},
     route{method::get, "/api/v1/example-scripts", "get_example_scripts", api::get_example_scripts},
+    route{method::get, "/api/v1/admin/stuck", "list_stuck", api::get_stuck},
     route{method::get, "/livez", "livez", api::livez},
     route{method::get, "/readyz", "readyz", api::readyz},
     route{method::get, "/metrics", "metrics", api::metrics},

@@ -143,8 +143,8 @@ task<result<response_head>> connection::start(request what, steady_time deadline
     const bool to_head = what.method == "HEAD";
     const bool was_kept = is_reusable();
     auto done = co_await send_and_read_head(*bytes, to_head, deadline);
-    const bool dead = done.has_error() && was_kept && (!parser_ || parser_->untouched()) &&
-                      done.error() != asio::error::timed_out;
+    const bool dead =
+        done.has_error() && was_kept && (!parser_ || parser_->untouched()) && done.error() != asio::error::timed_out;
     if (dead && what.may_repeat()) {
         close();
         done = co_await send_and_read_head(*bytes, to_head, deadline);

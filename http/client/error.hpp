@@ -13,8 +13,8 @@ enum class errc {
     malformed_request,     // a header or target that must not be sent
     event_too_large,       // limit event_stream_parser::event_bytes_max
     bad_url,
-    refused,               // an event stream was answered with an error; see event_source::refusal()
-    gave_up,               // an event stream could not be resumed for event_source_options::give_up_after
+    refused,  // an event stream was answered with an error; see event_source::refusal()
+    gave_up,  // an event stream could not be resumed for event_source_options::give_up_after
 };
 
 runtime::error_code make_error_code(errc value);

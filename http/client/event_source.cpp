@@ -97,10 +97,10 @@ task<result<void>> event_source::pause() {
     // The first pause is short; a stream that ended in order (a server that drains) costs one of those.
     const unsigned doublings = std::min(failures_ == 0 ? 0U : failures_ - 1, 16U);
     const auto grown = std::min(options_.backoff_first * (std::int64_t{1} << doublings), options_.backoff_max);
-    const auto spread = milliseconds(static_cast<std::int64_t>(
-        home_.random().below(static_cast<std::uint64_t>(grown.count() / 2 + 1))));
-    const auto wanted = std::max({grown / 2 + spread, parser_.retry().value_or(milliseconds(0)),
-                                  std::exchange(asked_pause_, milliseconds(0))});
+    const auto spread = milliseconds(
+        static_cast<std::int64_t>(home_.random().below(static_cast<std::uint64_t>(grown.count() / 2 + 1))));
+    const auto wanted = std::max(
+        {grown / 2 + spread, parser_.retry().value_or(milliseconds(0)), std::exchange(asked_pause_, milliseconds(0))});
     co_await runtime::sleep_for(std::min(wanted, options_.give_up_after));
     ++reconnects_;
     co_return result<void>();

@@ -15,9 +15,9 @@
 namespace http::client {
 
 struct server_event {
-    std::string type;  // "message" if the server named none
-    std::string data;  // lines joined by LF
-    std::string id;    // the last id that the stream had given, up to and with this event
+    std::string type;     // "message" if the server named none
+    std::string data;     // lines joined by LF
+    std::string id;       // the last id that the stream had given, up to and with this event
     bool has_id = false;  // this event itself gave the id
 };
 

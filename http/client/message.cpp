@@ -43,14 +43,15 @@ bool request::may_repeat() const {
 }
 
 std::string_view response_head::header(std::string_view name) const {
-    const auto found = std::ranges::find(headers, name, [](const auto& header) { return std::string_view(header.first); });
+    const auto found =
+        std::ranges::find(headers, name, [](const auto& header) { return std::string_view(header.first); });
     return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
 runtime::result<std::string> serialize(const request& what, const url& server) {
     if (!is_token(what.method) || !is_target(what.target)) return errc::malformed_request;
-    std::string out = what.method + " " + server.base_path + what.target + " HTTP/1.1\r\nHost: " + server.authority() +
-                      "\r\n";
+    std::string out =
+        what.method + " " + server.base_path + what.target + " HTTP/1.1\r\nHost: " + server.authority() + "\r\n";
     for (const auto& [name, value] : what.headers) {
         if (!is_token(name) || !is_value(value) || is_ours(name)) return errc::malformed_request;
         out.append(name).append(": ").append(value).append("\r\n");

@@ -19,7 +19,7 @@ struct request {
     std::string method;
     std::string target;  // path and query, percent-encoded; the server's base path is put before it
     header_list headers;
-    std::string body;    // sent with a Content-Length when not empty, or when the method is POST, PUT or PATCH
+    std::string body;  // sent with a Content-Length when not empty, or when the method is POST, PUT or PATCH
 
     // May be sent a second time when a kept connection turns out to be dead: the method is idempotent, or the request
     // has an Idempotency-Key.

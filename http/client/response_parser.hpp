@@ -16,8 +16,8 @@
 namespace http::client {
 
 struct response_limits {
-    std::size_t header_bytes_max = 64 << 10;  // status line and headers; trailers have the same limit of their own
-    std::uint64_t body_bytes_max = 128 << 20; // 0: none, for streams
+    std::size_t header_bytes_max = 64 << 10;   // status line and headers; trailers have the same limit of their own
+    std::uint64_t body_bytes_max = 128 << 20;  // 0: none, for streams
 };
 
 class response_parser {
@@ -40,7 +40,15 @@ class response_parser {
 
   private:
     enum class state : std::uint8_t {
-        status_line, headers, body_with_length, body_until_end, chunk_size, chunk_data, chunk_end, trailers, done
+        status_line,
+        headers,
+        body_with_length,
+        body_until_end,
+        chunk_size,
+        chunk_data,
+        chunk_end,
+        trailers,
+        done
     };
 
     // The next whole line without its CRLF; false when more bytes are needed.

@@ -45,8 +45,9 @@ runtime::result<url> parse_url(std::string_view text) {
     const auto host_end = bracketed ? authority.find(']') : authority.find(':');
     if (bracketed && host_end == std::string_view::npos) return errc::bad_url;
     const std::string_view host = bracketed ? authority.substr(1, host_end - 1) : authority.substr(0, host_end);
-    std::string_view rest = bracketed ? authority.substr(host_end + 1)
-                                      : authority.substr(host_end == std::string_view::npos ? authority.size() : host_end);
+    std::string_view rest = bracketed
+                                ? authority.substr(host_end + 1)
+                                : authority.substr(host_end == std::string_view::npos ? authority.size() : host_end);
     if (!is_host(host, bracketed) || !is_path(out.base_path)) return errc::bad_url;
     out.host = host;
     if (rest.empty()) return out;

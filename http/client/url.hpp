@@ -10,7 +10,7 @@
 namespace http::client {
 
 struct url {
-    std::string host;       // without brackets
+    std::string host;  // without brackets
     std::uint16_t port = 80;
     std::string base_path;  // "" or "/prefix", never ending in a slash
 

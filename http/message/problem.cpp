@@ -63,6 +63,7 @@ constexpr std::array kinds = {
                  "This path has other methods; they are named in Allow."},
     problem_kind{"unsupported_media_type", 415, "Unsupported media type", false, "The body must be application/json."},
     problem_kind{"range_not_satisfiable", 416, "Range not satisfiable", false, "The range lies beyond the end."},
+    problem_kind{"not_allowed", 403, "Not allowed", false, "You may not do this; an operator may."},
     problem_kind{"not_ready", 503, "Not ready", true, "The server does not take work yet."},
 };
 

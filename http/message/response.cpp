@@ -18,6 +18,7 @@ std::string_view reason_of(std::uint16_t status) {
         case 206: return "Partial Content";
         case 304: return "Not Modified";
         case 400: return "Bad Request";
+        case 403: return "Forbidden";
         case 404: return "Not Found";
         case 405: return "Method Not Allowed";
         case 408: return "Request Timeout";

@@ -28,7 +28,9 @@ TEST(event_stream, follows_the_standard) {
     EXPECT_EQ(read("data\n\ndata\ndata\n\ndata:"), "message||;message|\n|;");
     EXPECT_EQ(read("data:test\n\ndata: test\n\n"), "message|test|;message|test|;");
     EXPECT_EQ(read("event: add\ndata: 1\n\nevent: x\n\ndata: 2\n\n"), "add|1|;message|2|;");
-    EXPECT_EQ(read("\xef\xbb\xbf" "data: a\n\n"), "message|a|;");
+    EXPECT_EQ(read("\xef\xbb\xbf"
+                   "data: a\n\n"),
+              "message|a|;");
     EXPECT_EQ(read("id: 7\ndata: a\n\ndata: b\n\n"), "message|a|7!;message|b|7;");
     EXPECT_EQ(read(std::string("id: 7\nid: 8\0x\ndata: a\n\n", 24)), "message|a|7!;");
     EXPECT_EQ(read("unknown: x\nDATA: y\ndata: z\n\n"), "message|z|;");
@@ -37,8 +39,8 @@ TEST(event_stream, follows_the_standard) {
 TEST(event_stream, takes_every_line_end_however_it_is_split) {
     for (const auto* end : {"\n", "\r\n", "\r"}) {
         std::string text;
-        for (const auto* line : {"\xef\xbb\xbf:hi", "", "id: 1", "event: e", "data: a b", "data: c", "", ":", "", "id: 2",
-                                 "data: d\xc3\xa9", ""})
+        for (const auto* line : {"\xef\xbb\xbf:hi", "", "id: 1", "event: e", "data: a b", "data: c", "", ":", "",
+                                 "id: 2", "data: d\xc3\xa9", ""})
             text.append(line).append(end);
         runtime::random_source random(3);
         for (int i = 0; i < 300; ++i) {

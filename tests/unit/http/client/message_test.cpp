@@ -16,8 +16,9 @@ TEST(url, takes_what_people_write) {
 }
 
 TEST(url, refuses_the_rest) {
-    for (const auto* wrong : {"", "http://", "https://a", "http://a:0", "http://a:70000", "http://a:x", "http://a:",
-                              "http://u@a", "http://a b", "http://[::1", "http://[::1]x", "http://a/p?q", "http://a/\n"})
+    for (const auto* wrong :
+         {"", "http://", "https://a", "http://a:0", "http://a:70000", "http://a:x", "http://a:", "http://u@a",
+          "http://a b", "http://[::1", "http://[::1]x", "http://a/p?q", "http://a/\n"})
         EXPECT_TRUE(parse_url(wrong).has_error()) << wrong;
 }
 
@@ -38,8 +39,12 @@ TEST(request, lets_nothing_smuggle) {
     for (const auto* target : {"x", "", "/a b", "/a\r\nX: y", "/\x80"})
         EXPECT_EQ(serialize(request("GET", target), server).error(), errc::malformed_request) << target;
     EXPECT_TRUE(serialize(request("G T", "/"), server).has_error());
-    for (const auto& [name, value] : header_list{{"a b", "x"}, {"", "x"}, {"a", "x\r\nb: y"}, {"a", std::string("\0", 1)},
-                                                 {"Host", "evil"}, {"content-length", "3"},
+    for (const auto& [name, value] : header_list{{"a b", "x"},
+                                                 {"", "x"},
+                                                 {"a", "x\r\nb: y"},
+                                                 {"a", std::string("\0", 1)},
+                                                 {"Host", "evil"},
+                                                 {"content-length", "3"},
                                                  {"Transfer-Encoding", "chunked"}}) {
         request r("GET", "/");
         r.headers.emplace_back(name, value);

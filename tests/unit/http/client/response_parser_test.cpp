@@ -97,20 +97,34 @@ TEST(response_parser, keeps_the_connection_as_the_versions_say) {
 
 TEST(response_parser, refuses_what_could_be_read_in_two_ways) {
     const std::string ok = "HTTP/1.1 200 OK\r\n";
-    for (const std::string& wrong :
-         {std::string("HTTP/2 200 OK\r\n\r\n"), std::string("HTTP/1.1 20 OK\r\n\r\n"), std::string("HTTP/1.1 2000 O\r\n\r\n"),
-          std::string("HTTP/1.1  200 OK\r\n\r\n"), std::string("HTTP/1.1 200 OK\n\n"), std::string("garbage\r\n\r\n"),
-          std::string("HTTP/1.1 099 x\r\n\r\n"), std::string("HTTP/1.1 101 x\r\n\r\n"),
-          ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", ok + "Content-Length: 5, 5\r\n\r\n",
-          ok + "Content-Length: +5\r\n\r\n", ok + "Content-Length: \r\n\r\n", ok + "Content-Length: 0x5\r\n\r\n",
-          ok + "Content-Length: 99999999999999999999\r\n\r\n",
-          ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n",
-          ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ok + "X : y\r\n\r\n",
-          ok + " fold: y\r\n\r\n", ok + "A: b\r\n folded\r\n\r\n", ok + "nocolon\r\n\r\n", ok + ": y\r\n\r\n",
-          ok + "A: b\rc\r\n\r\n", ok + std::string("A: \0\r\n\r\n", 8),
-          ok + "Transfer-Encoding: chunked\r\n\r\n-1\r\n", ok + "Transfer-Encoding: chunked\r\n\r\n\r\n",
-          ok + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
-          ok + "Transfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"})
+    for (const std::string& wrong : {std::string("HTTP/2 200 OK\r\n\r\n"),
+                                     std::string("HTTP/1.1 20 OK\r\n\r\n"),
+                                     std::string("HTTP/1.1 2000 O\r\n\r\n"),
+                                     std::string("HTTP/1.1  200 OK\r\n\r\n"),
+                                     std::string("HTTP/1.1 200 OK\n\n"),
+                                     std::string("garbage\r\n\r\n"),
+                                     std::string("HTTP/1.1 099 x\r\n\r\n"),
+                                     std::string("HTTP/1.1 101 x\r\n\r\n"),
+                                     ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+                                     ok + "Content-Length: 5, 5\r\n\r\n",
+                                     ok + "Content-Length: +5\r\n\r\n",
+                                     ok + "Content-Length: \r\n\r\n",
+                                     ok + "Content-Length: 0x5\r\n\r\n",
+                                     ok + "Content-Length: 99999999999999999999\r\n\r\n",
+                                     ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                     ok + "Transfer-Encoding: gzip, chunked\r\n\r\n",
+                                     ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                     ok + "X : y\r\n\r\n",
+                                     ok + " fold: y\r\n\r\n",
+                                     ok + "A: b\r\n folded\r\n\r\n",
+                                     ok + "nocolon\r\n\r\n",
+                                     ok + ": y\r\n\r\n",
+                                     ok + "A: b\rc\r\n\r\n",
+                                     ok + std::string("A: \0\r\n\r\n", 8),
+                                     ok + "Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+                                     ok + "Transfer-Encoding: chunked\r\n\r\n\r\n",
+                                     ok + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+                                     ok + "Transfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"})
         EXPECT_EQ(read_whole(wrong).error, errc::malformed_answer) << wrong;
 }
 

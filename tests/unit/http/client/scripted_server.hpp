@@ -50,7 +50,8 @@ class scripted_connection {
         ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     void wait_for_close() {
-        while (read_more()) {}
+        while (read_more()) {
+        }
     }
 
   private:
