@@ -22,8 +22,8 @@ struct settings {
     std::size_t seats = 0;   // 0: eight per usable CPU within the memory there is
 
     struct executor_settings {
-        bool noop = false;               // else the sandbox
-        milliseconds noop_duration{0};   // how long each noop launch takes
+        bool noop = false;              // else the sandbox
+        milliseconds noop_duration{0};  // how long each noop launch takes
     } executor;
 
     struct sandbox_settings {
@@ -101,9 +101,9 @@ std::span<const runtime::property> properties();
 // What the command line of a server process came to.
 struct loaded_settings {
     settings values;
-    std::vector<std::string> errors;    // none: `values` may be used
+    std::vector<std::string> errors;  // none: `values` may be used
     std::vector<std::string> warnings;
-    std::string shown;                  // every property with its value and origin, for --show-config
+    std::string shown;  // every property with its value and origin, for --show-config
     bool show_config = false;
     bool help = false;
 };

@@ -219,9 +219,8 @@ std::optional<std::size_t> configuration::find_flag(std::string_view name) const
 }
 
 bool configuration::is_section(std::string_view name) const {
-    return std::ranges::any_of(properties_, [prefix = std::string(name) + "."](const property& p) {
-        return p.name.starts_with(prefix);
-    });
+    return std::ranges::any_of(
+        properties_, [prefix = std::string(name) + "."](const property& p) { return p.name.starts_with(prefix); });
 }
 
 std::string configuration::nearest_name(std::string_view name) const {
@@ -244,8 +243,8 @@ void configuration::read_environment(std::span<const std::string> variables,
         if (!variable.starts_with("WEIR_") || equals == std::string::npos) continue;
         const std::string name = variable.substr(0, equals);
         if (std::ranges::find(known_elsewhere, name) != known_elsewhere.end()) continue;
-        const auto found = std::ranges::find_if(
-            properties_, [&name](const property& p) { return environment_name(p.name) == name; });
+        const auto found =
+            std::ranges::find_if(properties_, [&name](const property& p) { return environment_name(p.name) == name; });
         if (found == properties_.end()) {
             warnings_.push_back(name + ": there is no such property; the variable is ignored");
             continue;
@@ -344,7 +343,8 @@ std::string configuration::show() const {
 }
 
 std::string configuration::markdown_table(std::span<const property> properties) {
-    std::string out = "| Property | Kind | Default | Bounds | What it is | Restart |\n| --- | --- | --- | --- | --- | --- |\n";
+    std::string out =
+        "| Property | Kind | Default | Bounds | What it is | Restart |\n| --- | --- | --- | --- | --- | --- |\n";
     for (const property& p : properties) {
         std::string kind(to_string(p.kind));
         if (!p.unit.empty()) kind += ", " + std::string(p.unit);

@@ -78,7 +78,8 @@ class configuration {
     void read_file(const std::string& path);
     void read_yaml(const std::string& text, const std::string& file_name);
     // "NAME=value" strings. Those without the WEIR_ prefix and those in `known_elsewhere` are nobody's business here.
-    void read_environment(std::span<const std::string> variables, std::span<const std::string_view> known_elsewhere = {});
+    void read_environment(std::span<const std::string> variables,
+                          std::span<const std::string_view> known_elsewhere = {});
     // "--name=value", "--name value"; a boolean may stand alone. What is not a flag is an error.
     void read_flags(std::span<const std::string> arguments);
 

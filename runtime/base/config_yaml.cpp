@@ -22,17 +22,15 @@ struct configuration::yaml_reader {
     [[nodiscard]] std::string place(const YAML::Mark& mark) const {
         return file_name + ":" + std::to_string(mark.line + 1);
     }
-    void error(const YAML::Mark& mark, const std::string& what) {
-        target.errors_.push_back(place(mark) + ": " + what);
-    }
+    void error(const YAML::Mark& mark, const std::string& what) { target.errors_.push_back(place(mark) + ": " + what); }
 
     void walk(const YAML::Node& node, const std::string& name, int depth) {
         if (gave_up) return;
         if (++nodes > file_nodes_max || depth > file_depth_max) {
             gave_up = true;
             error(node.Mark(), "the file is larger or deeper than a configuration may be (" +
-                                   std::to_string(file_nodes_max) + " nodes, depth " +
-                                   std::to_string(file_depth_max) + ")");
+                                   std::to_string(file_nodes_max) + " nodes, depth " + std::to_string(file_depth_max) +
+                                   ")");
             return;
         }
         if (!node.IsMap()) {
@@ -55,8 +53,7 @@ struct configuration::yaml_reader {
         }
     }
     void key(const YAML::Node& where, const std::string& full) {
-        if (!target.find(full))
-            error(where.Mark(), full + ": there is no such property" + target.nearest_name(full));
+        if (!target.find(full)) error(where.Mark(), full + ": there is no such property" + target.nearest_name(full));
         if (!seen.insert(full).second) error(where.Mark(), full + ": it is set twice in this file");
     }
     void leaf(const YAML::Node& node, const std::string& name) {

@@ -225,8 +225,7 @@ void log(log_level level, std::string_view message, std::initializer_list<log_fi
     const log_options options = options_here();
     const utc_time now = speaker_here.time != nullptr ? speaker_here.time->utc() : system_clock().utc();
     std::uint64_t dropped_before = 0;
-    if (!may_pass(message, now.microseconds_since_epoch / 1'000'000, options.repeated_per_second_max,
-                  dropped_before)) {
+    if (!may_pass(message, now.microseconds_since_epoch / 1'000'000, options.repeated_per_second_max, dropped_before)) {
         dropped_repeated.fetch_add(1, std::memory_order_relaxed);
         return;
     }
@@ -253,8 +252,7 @@ log_counts count_log_lines() noexcept {
             dropped_blocked.load(std::memory_order_relaxed)};
 }
 
-log_capture::log_capture(const log_options& options)
-    : options_(options), before_(std::exchange(capture_here, this)) {
+log_capture::log_capture(const log_options& options) : options_(options), before_(std::exchange(capture_here, this)) {
     repeated_here = {};
 }
 

@@ -49,7 +49,8 @@ class gauge {
 // Counts by upper bounds, which rise; one bucket for what is above the last.
 class histogram {
   public:
-    explicit histogram(std::span<const double> bounds) : bounds_(bounds.begin(), bounds.end()), counts_(bounds.size() + 1) {}
+    explicit histogram(std::span<const double> bounds)
+        : bounds_(bounds.begin(), bounds.end()), counts_(bounds.size() + 1) {}
 
     void observe(double value) noexcept;
     [[nodiscard]] const std::vector<double>& bounds() const noexcept { return bounds_; }

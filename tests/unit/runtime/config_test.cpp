@@ -12,15 +12,32 @@ using strings = std::vector<std::string>;
 
 constexpr std::array table{
     property{.name = "listen", .kind = address, .default_value = "127.0.0.1:8080", .help = "Where."},
-    property{.name = "admission.queued_max", .kind = integer, .unit = "executions", .default_value = "100", .min = 1,
-             .max = 1000, .help = "How many."},
-    property{.name = "grace_s", .kind = duration, .unit = "s", .default_value = "5", .min = 0, .max = 60,
+    property{.name = "admission.queued_max",
+             .kind = integer,
+             .unit = "executions",
+             .default_value = "100",
+             .min = 1,
+             .max = 1000,
+             .help = "How many."},
+    property{.name = "grace_s",
+             .kind = duration,
+             .unit = "s",
+             .default_value = "5",
+             .min = 0,
+             .max = 60,
              .help = "How long."},
     property{.name = "poll_ms", .kind = duration, .unit = "ms", .default_value = "1s", .help = "How often."},
-    property{.name = "log.segment_bytes", .kind = bytes, .default_value = "1MiB", .min = 4096, .max = 1 << 30,
+    property{.name = "log.segment_bytes",
+             .kind = bytes,
+             .default_value = "1MiB",
+             .min = 4096,
+             .max = 1 << 30,
              .help = "How much."},
     property{.name = "insecure", .kind = boolean, .default_value = "false", .help = "Whether.", .flag = "no-auth"},
-    property{.name = "executor", .kind = text, .default_value = "sandbox", .choices = "sandbox|noop|noop:…",
+    property{.name = "executor",
+             .kind = text,
+             .default_value = "sandbox",
+             .choices = "sandbox|noop|noop:…",
              .help = "Which."},
 };
 
@@ -80,11 +97,13 @@ TEST(configuration, names_property_value_and_bound) {
 
 TEST(configuration, refuses_what_is_no_value) {
     for (const auto* wrong : {"", "x", "1x", "1.5", "+5", " 5", "99999999999999999999"})
-        EXPECT_NE(one_error({"--admission.queued_max", wrong}).find("is not a whole number"), std::string::npos) << wrong;
+        EXPECT_NE(one_error({"--admission.queued_max", wrong}).find("is not a whole number"), std::string::npos)
+            << wrong;
     for (const auto* wrong : {"5KiB", "1500ms", "s", "1d", "9223372036854775807h"})
         EXPECT_NE(one_error({"--grace_s", wrong}).find("is not a duration"), std::string::npos) << wrong;
     for (const auto* wrong : {"5k", "5MB", "-", "9223372036854775807GiB"})
-        EXPECT_NE(one_error({"--log.segment_bytes", wrong}).find("is not a number of bytes"), std::string::npos) << wrong;
+        EXPECT_NE(one_error({"--log.segment_bytes", wrong}).find("is not a number of bytes"), std::string::npos)
+            << wrong;
     for (const auto* wrong : {"8080", "host:", ":1", "::1:1", "[::1]", "[a]:1", "h:65536", "h:-1", "h:1x"})
         EXPECT_NE(one_error({"--listen", wrong}).find("is not an address"), std::string::npos) << wrong;
     EXPECT_NE(one_error({"--insecure=maybe"}).find("is neither true nor false"), std::string::npos);
@@ -155,7 +174,8 @@ TEST(configuration_file, is_bounded) {
 TEST(configuration, makes_a_table_for_the_pages) {
     const std::string page = configuration::markdown_table(table);
     EXPECT_NE(page.find("| `grace_s` | duration, s | `5` | 0 to 60 | How long. | yes |\n"), std::string::npos);
-    EXPECT_NE(page.find("| `executor` | text | `sandbox` | sandbox, noop, noop:… | Which. | yes |\n"), std::string::npos);
+    EXPECT_NE(page.find("| `executor` | text | `sandbox` | sandbox, noop, noop:… | Which. | yes |\n"),
+              std::string::npos);
     EXPECT_NE(page.find("Whether. Flag: `--no-auth`."), std::string::npos);
 }
 

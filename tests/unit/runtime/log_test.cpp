@@ -42,8 +42,13 @@ TEST_F(log_lines, are_key_value_pairs) {
 
 TEST_F(log_lines, quote_what_needs_it) {
     const log_capture out;
-    log(log_level::info, "m", {{"a", ""}, {"b", "x=y"}, {"c", "say \"hi\"\n\x1b[31m"}, {"d", "caf\xc3\xa9"},
-                               {"e", "\xff"}, {"f", std::string("plain-1.5/x")}});
+    log(log_level::info, "m",
+        {{"a", ""},
+         {"b", "x=y"},
+         {"c", "say \"hi\"\n\x1b[31m"},
+         {"d", "caf\xc3\xa9"},
+         {"e", "\xff"},
+         {"f", std::string("plain-1.5/x")}});
     EXPECT_NE(out.lines()[0].find(" msg=m a=\"\" b=\"x=y\" c=\"say \\\"hi\\\"\\n\\u001b[31m\" d=\"caf\xc3\xa9\" "
                                   "e=\"\\ufffd\" f=plain-1.5/x"),
               std::string::npos)
@@ -52,7 +57,8 @@ TEST_F(log_lines, quote_what_needs_it) {
 
 TEST_F(log_lines, can_be_json) {
     const log_capture out({.format = log_format::json});
-    log(log_level::error, "disk \"a\"", {{"n", std::uint64_t{18446744073709551615U}}, {"x", std::nan("")}, {"t", true}});
+    log(log_level::error, "disk \"a\"",
+        {{"n", std::uint64_t{18446744073709551615U}}, {"x", std::nan("")}, {"t", true}});
     EXPECT_EQ(out.lines()[0],
               "{\"time\":\"2027-01-15T08:00:00.000006Z\",\"level\":\"error\",\"shard\":3,\"msg\":\"disk \\\"a\\\"\","
               "\"n\":18446744073709551615,\"x\":null,\"t\":true}");
@@ -112,7 +118,8 @@ TEST(log_standard_error, writes_whole_lines_and_never_waits) {
     EXPECT_GT(after.dropped_blocked, before.dropped_blocked);
     std::string all(1 << 20, '\0');
     std::size_t size = 0;
-    for (ssize_t n = 0; (n = ::read(ends[0], all.data() + size, all.size() - size)) > 0;) size += static_cast<std::size_t>(n);
+    for (ssize_t n = 0; (n = ::read(ends[0], all.data() + size, all.size() - size)) > 0;)
+        size += static_cast<std::size_t>(n);
     ::close(ends[0]);
     all.resize(size);
     EXPECT_EQ(static_cast<std::uint64_t>(std::ranges::count(all, '\n')), after.written - before.written);

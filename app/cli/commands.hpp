@@ -1,0 +1,20 @@
+// The commands. Each returns its exit code, or a failure that the caller prints.
+#pragma once
+
+#include "app/cli/api.hpp"
+#include "app/cli/command_line.hpp"
+
+namespace app::cli {
+
+runtime::task<outcome<int>> run_program(session& with, run_command what);
+runtime::task<outcome<int>> show_logs(session& with, logs_command what);
+runtime::task<outcome<int>> show_execution(session& with, show_command what);
+runtime::task<outcome<int>> list_executions(session& with, list_command what);
+runtime::task<outcome<int>> cancel_executions(session& with, cancel_command what);
+runtime::task<outcome<int>> list_stuck(session& with);
+
+// Without a server.
+int print_version(const terminal& text, output_format output);
+int verify_log(const terminal& text, output_format output, const verify_command& what);
+
+}  // namespace app::cli
