@@ -29,6 +29,7 @@ class log_ledger {
         bool open = false;
         // While it is being opened.
         storage::offset expected = 0;     // 0: the first replayed record decides
+        storage::offset first = 0;
     };
 
     partition& operator[](storage::partition_id id) { return partitions_[id.value]; }
@@ -52,6 +53,7 @@ class log_ledger {
             EXPECT_GE(view.header.at, p.released_sure) << "a released record came back";
             EXPECT_LE(view.header.at, p.released) << "the replay begins too late";
             p.expected = view.header.at;
+            p.first = view.header.at;
         }
         EXPECT_EQ(view.header.at, p.expected) << "the replay is dense, partition " << view.header.partition.value;
         ++p.expected;
@@ -72,7 +74,8 @@ class log_ledger {
         p.last_epoch = where.writer;
         p.records.resize(std::min<std::size_t>(where.next - 1, p.records.size()));
         p.committed = where.next - 1;
-        p.released = std::min(p.released, where.next);
+        // A release that was under way when the node died has happened or not.
+        p.released = p.expected != 0 ? p.first : where.next;
         p.open = true;
     }
     void check(const storage::record_header& header, std::string_view payload) {
