@@ -86,7 +86,12 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.archive.flush_interval = from.duration("archive.flush_s");
     out.http.connections_max = count(from, "http.connections_max");
     out.http.header_bytes_max = count(from, "http.header_bytes_max");
+    out.http.target_bytes_max = count(from, "http.target_bytes_max");
+    out.http.fields_max = count(from, "http.fields_max");
     out.http.body_bytes_max = count(from, "http.body_bytes_max");
+    out.http.chunk_overhead_bytes_max = count(from, "http.chunk_overhead_bytes_max");
+    out.http.bodies_bytes_max = count(from, "http.bodies_bytes_max");
+    out.http.answers_bytes_max = count(from, "http.answers_bytes_max");
     out.http.header_deadline = from.duration("http.header_deadline_ms");
     out.http.body_deadline = from.duration("http.body_deadline_ms");
     out.http.idle_deadline = from.duration("http.idle_deadline_ms");

@@ -70,7 +70,12 @@ struct settings {
     struct http_settings {
         std::size_t connections_max = 0;  // a node
         std::size_t header_bytes_max = 0;
+        std::size_t target_bytes_max = 0;
+        std::size_t fields_max = 0;
         std::size_t body_bytes_max = 0;
+        std::size_t chunk_overhead_bytes_max = 0;
+        std::size_t bodies_bytes_max = 0;   // of one shard in memory
+        std::size_t answers_bytes_max = 0;  // of one shard in memory
         milliseconds header_deadline{0};
         milliseconds body_deadline{0};
         milliseconds idle_deadline{0};

@@ -37,7 +37,12 @@ http::server_config front_door_config(const settings& values) {
     auto& limits = out.limits;
     limits.connections_max = values.http.connections_max;
     limits.head.head_bytes_max = values.http.header_bytes_max;
+    limits.head.target_bytes_max = values.http.target_bytes_max;
+    limits.head.fields_max = values.http.fields_max;
     limits.body.body_bytes_max = values.http.body_bytes_max;
+    limits.body.chunk_overhead_bytes_max = values.http.chunk_overhead_bytes_max;
+    limits.bodies_bytes_max = values.http.bodies_bytes_max;
+    limits.answers_bytes_max = values.http.answers_bytes_max;
     limits.header_deadline_ms = static_cast<std::uint64_t>(values.http.header_deadline.count());
     limits.body_deadline_ms = static_cast<std::uint64_t>(values.http.body_deadline.count());
     limits.idle_deadline_ms = static_cast<std::uint64_t>(values.http.idle_deadline.count());

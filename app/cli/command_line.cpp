@@ -113,7 +113,7 @@ void add_rest(CLI::App& app, parsed_values& values) {
     auto* log = app.add_subcommand("log", "The log on disk");
     log->require_subcommand(1);
     auto* verify = log->add_subcommand("verify", "Check every record of a data directory that no server uses");
-    verify->add_option("directory", values.verify.directory, "Data directory [./data]")->type_name("DIR");
+    verify->add_option("directory,--data", values.verify.directory, "Data directory [./data]")->type_name("DIR");
     app.add_subcommand("version", "Print the version");
     // Dispatched before this parser is asked; named here for the help text.
     app.add_subcommand("serve", "Start the server; `weir serve --help` lists its properties");
