@@ -32,14 +32,17 @@ task<bool> event::wait_until(steady_time deadline) {
         co_await wait();
         co_return true;
     }
-    // The number is the one that enlist() is about to give.
-    const std::uint64_t number = next_number_;
-    const auto ticket = home_.timers().add(
-        deadline, [this, number] { resume_one(number, asio::error::timed_out); });
-    auto start = [this](auto resume) { enlist(std::move(resume)); };
+    // The timer begins with the wait: a task that is cancelled already throws before that, and leaves no timer behind.
+    std::optional<timer_queue::ticket> ticket;
+    auto start = [this, deadline, &ticket](auto resume) {
+        ticket = home_.timers().add(deadline, [this, number = next_number_] {
+            resume_one(number, asio::error::timed_out);
+        });
+        enlist(std::move(resume));
+    };
     auto token = asio::as_tuple(use_task);
     const auto [why] = co_await asio::async_initiate<decltype(token), void(error_code)>(start, token);
-    home_.timers().cancel(ticket);
+    home_.timers().cancel(*ticket);
     if (why == asio::error::timed_out) co_return false;
     if (why) throw boost::system::system_error(why);
     co_return true;

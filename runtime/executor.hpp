@@ -57,11 +57,13 @@ void enqueue(shard& home, unique_function<void()> work);
 template <class F>
 void executor::execute(F&& work) const {
     boost::asio::io_context* io = detail::io_of(*home_);
-    if (io == nullptr) {
-        detail::enqueue(*home_, std::forward<F>(work));
-    } else if (!never_ && detail::runs_here(*home_)) {
+    if (!never_ && detail::runs_here(*home_)) {
+        // In the simulated world as well: co_spawn's cancellation, for one, relies on it (Boost 1.81 hands a pointer to a
+        // signal on, which may be gone by a later turn).
         std::decay_t<F> here(std::forward<F>(work));
         std::move(here)();
+    } else if (io == nullptr) {
+        detail::enqueue(*home_, std::forward<F>(work));
     } else {
         // Not asio::post(): that would come back through the work's own executor, which is this one.
         boost::asio::require(io->get_executor(), boost::asio::execution::blocking.never)

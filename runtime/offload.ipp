@@ -3,6 +3,7 @@
 
 #include <boost/asio/async_result.hpp>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <variant>
 
@@ -19,31 +20,33 @@ auto offload(F function) -> task<std::invoke_result_t<F&>> {
         completion<void()> resume;
     };
     shard& home = shard::here();
-    auto shared = std::make_shared<state>(std::move(function));
-    auto start = [&home, shared](auto resume) {
+    auto owned = std::make_unique<state>(std::move(function));
+    state* const shared = owned.get();
+    auto start = [&home, &owned, shared](auto resume) {
         shared->resume = std::move(resume);
-        auto blocking = [s = shared.get()] {
+        auto blocking = [shared] {
             try {
                 if constexpr (std::is_void_v<R>) {
-                    s->function();
-                    s->value.emplace();
+                    shared->function();
+                    shared->value.emplace();
                 } else {
-                    s->value.emplace(s->function());
+                    shared->value.emplace(shared->function());
                 }
             } catch (...) {
-                s->error = std::current_exception();
+                shared->error = std::current_exception();
             }
         };
-        // The state travels with `done` alone, so that its last owner is always on the shard.
-        home.offload(std::move(blocking), [keep = shared]() mutable {
+        // The state travels with `done` alone, so that it dies on the shard; with it, if it never runs, this very task.
+        home.offload(std::move(blocking), [keep = std::move(owned)]() mutable {
             auto resume_here = std::move(keep->resume);
-            keep.reset();
+            static_cast<void>(keep.release());
             resume_here();
         });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
-    if (shared->error) std::rethrow_exception(shared->error);
-    if constexpr (!std::is_void_v<R>) co_return std::move(*shared->value);
+    const std::unique_ptr<state> done(shared);
+    if (done->error) std::rethrow_exception(done->error);
+    if constexpr (!std::is_void_v<R>) co_return std::move(*done->value);
 }
 
 }  // namespace runtime

@@ -58,10 +58,25 @@ void background_task_failed(const std::exception_ptr& why) {
     std::abort();
 }
 
+namespace {
+
+// co_spawn begins a task inside its own call when that comes from the task's shard; this one begins it a turn later.
+task<void> begin_later(shard& home, task<void> work) {
+    auto start = [&home](auto resume) {
+        executor(home)
+            .require(asio::execution::blocking.never)
+            .execute([resume = std::move(resume)]() mutable { std::move(resume)(); });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+    co_await std::move(work);
+}
+
+}  // namespace
+
 bool spawn(gate& owner, shard& home, task<void> work) {
     if (owner.closed()) return false;
     gate::hold hold(owner);
-    asio::co_spawn(executor(home), std::move(work),
+    asio::co_spawn(executor(home), begin_later(home, std::move(work)),
                    [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); });
     return true;
 }
@@ -70,7 +85,8 @@ bool spawn(gate& owner, shard& home, task<void> work, asio::cancellation_slot st
     if (owner.closed()) return false;
     gate::hold hold(owner);
     auto ended = [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); };
-    asio::co_spawn(executor(home), std::move(work), asio::bind_cancellation_slot(stop, std::move(ended)));
+    asio::co_spawn(executor(home), begin_later(home, std::move(work)),
+                   asio::bind_cancellation_slot(stop, std::move(ended)));
     return true;
 }
 

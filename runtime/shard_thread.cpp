@@ -194,7 +194,7 @@ std::size_t shard_group::usable_cpus() { return std::max<std::size_t>(1, usable_
 void shard_group::start() {
     const auto cpus = usable_cpu_list();
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-        const int cpu = cpus.empty() ? -1 : cpus[i % cpus.size()];
+        const int cpu = cpus.empty() || !limits_.pinned ? -1 : cpus[i % cpus.size()];
         shards_[i]->thread_ = std::thread([s = shards_[i].get(), cpu] { s->run(cpu); });
     }
     started_ = true;
@@ -202,18 +202,22 @@ void shard_group::start() {
 
 void shard_group::run_and_wait(std::size_t i, unique_function<task<void>()> make) {
     shard_thread& home = *shards_[i];
-    std::promise<void> done;
-    auto ended = done.get_future();
-    home.post([&home, &done, make = std::move(make)]() mutable {
-        // The callable outlives its task: it is kept by the completion handler.
-        auto kept = std::make_shared<unique_function<task<void>()>>(std::move(make));
-        asio::co_spawn(executor(home), (*kept)(), [&done, kept](const std::exception_ptr& why) {
-            if (why) {
-                done.set_exception(why);
-            } else {
-                done.set_value();
-            }
-        });
+    // Shared: the shard's side may still be inside set_value() when this one goes on.
+    auto done = std::make_shared<std::promise<void>>();
+    auto ended = done->get_future();
+    home.post([&home, done, make = std::move(make)]() mutable {
+        // The callable outlives its task: it is kept by the completion handler, and goes before the caller goes on.
+        auto kept = std::make_unique<unique_function<task<void>()>>(std::move(make));
+        auto work = (*kept)();
+        asio::co_spawn(executor(home), std::move(work),
+                       [done, kept = std::move(kept)](const std::exception_ptr& why) mutable {
+                           kept.reset();
+                           if (why) {
+                               done->set_exception(why);
+                           } else {
+                               done->set_value();
+                           }
+                       });
     });
     ended.get();
 }

@@ -8,6 +8,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 #include <memory>
+#include <optional>
 #include <type_traits>
 
 #include "runtime/base/result.hpp"
@@ -24,12 +25,19 @@ task<result<T>> with_deadline(steady_time deadline, task<T> work) {
         asio::cancellation_signal signal;
         bool expired = false;
     };
+    // However the wait ends, the timer goes.
+    struct armed_timer {
+        shard& home;
+        timer_queue::ticket ticket;
+        ~armed_timer() { home.timers().cancel(ticket); }
+    };
     shard& home = shard::here();
     auto shared = std::make_shared<state>();
-    const auto ticket = home.timers().add(deadline, [shared] {
-        shared->expired = true;
-        shared->signal.emit(asio::cancellation_type::terminal);
-    });
+    const armed_timer timer{home, home.timers().add(deadline, [shared] {
+                                shared->expired = true;
+                                shared->signal.emit(asio::cancellation_type::terminal);
+                            })};
+    // Asio clears the slot itself when this task goes on.
     auto parent = (co_await asio::this_coro::cancellation_state).slot();
     if (parent.is_connected())
         parent.assign([shared](asio::cancellation_type type) { shared->signal.emit(type); });
@@ -41,18 +49,12 @@ task<result<T>> with_deadline(steady_time deadline, task<T> work) {
             co_await asio::co_spawn(executor(home), std::move(work), token);
             out.emplace();
         } else {
-            out.emplace(co_await asio::co_spawn(executor(home), std::move(work), token));
+            out.emplace(boost::system::in_place_value, co_await asio::co_spawn(executor(home), std::move(work), token));
         }
     } catch (const boost::system::system_error& failure) {
-        if (!shared->expired || failure.code() != asio::error::operation_aborted) {
-            home.timers().cancel(ticket);
-            if (parent.is_connected()) parent.clear();
-            throw;
-        }
-        out.emplace(error_code(asio::error::timed_out));
+        if (!shared->expired || failure.code() != asio::error::operation_aborted) throw;
+        out.emplace(boost::system::in_place_error, asio::error::timed_out);
     }
-    home.timers().cancel(ticket);
-    if (parent.is_connected()) parent.clear();
     co_return std::move(*out);
 }
 

@@ -38,6 +38,7 @@ void simulated_shard::offload(work blocking, work done) {
     const auto delay = microseconds(1 + static_cast<std::int64_t>(world_.random().below(200)));
     world_.after(delay, [this, blocking = std::move(blocking), done = std::move(done)]() mutable {
         if (dead_) {
+            world_.bury(std::make_shared<work>(std::move(blocking)));
             world_.bury(std::make_shared<work>(std::move(done)));
             return;
         }
@@ -95,18 +96,28 @@ bool world::jump_clock() {
         if (!s->dead()) next = std::min(next, s->timers().next_deadline());
     if (next == steady_time::never()) return false;
     now_ns_ = std::max(now_ns_, next.nanoseconds_since_start);
-    // Every timer that is due becomes ready at once; the seed then decides who runs first.
-    outside_.fire(clock_.steady());
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-        simulated_shard& s = *shards_[i];
-        if (s.dead() || s.timers().next_deadline() > clock_.steady()) continue;
-        ready_.push_back({&s, [this, &s] { s.timers().fire(clock_.steady()); }});
-    }
+    ready_what_is_due();
     return true;
+}
+
+void world::ready_what_is_due() {
+    // Every timer that is due becomes ready at once; the seed then decides who runs first.
+    const steady_time now = clock_.steady();
+    if (outside_.next_deadline() <= now) outside_.fire(now);
+    for (const auto& s : shards_) {
+        if (s->dead_ || s->timers_ready_ || s->timers().next_deadline() > now) continue;
+        s->timers_ready_ = true;
+        ready_.push_back({s.get(), [this, &home = *s] {
+                              home.timers_ready_ = false;
+                              home.timers().fire(clock_.steady());
+                          }});
+    }
 }
 
 bool world::step() {
     if (ready_.empty()) return jump_clock();
+    // Also while a shard is busy: disks, messages and timers do not wait until nobody has anything to do.
+    ready_what_is_due();
     const std::size_t pick = random_.below(ready_.size());
     ready_work item = std::move(ready_[pick]);
     ready_[pick] = std::move(ready_.back());

@@ -31,6 +31,7 @@ class simulated_shard final : public shard {
     friend class world;
     world& world_;
     bool dead_ = false;
+    bool timers_ready_ = false;  // the ready list holds a turn of the timers
 };
 
 class world final : public boost::asio::execution_context {
@@ -76,6 +77,7 @@ class world final : public boost::asio::execution_context {
     };
 
     bool jump_clock();
+    void ready_what_is_due();
     void run(ready_work item);
 
     virtual_clock clock_;

@@ -60,6 +60,7 @@ class flush_listener final : public rocksdb::EventListener {
         observer_.flushed(info.largest_seqno);
     }
     void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+        why_ = code_of(*status) == archive_errc::no_space ? archive_errc::no_space : archive_errc::failed;
         stopped_ = true;
         observer_.failed(code_of(*status), status->ToString());
     }
@@ -71,9 +72,11 @@ class flush_listener final : public rocksdb::EventListener {
     }
     // After a failure in the background RocksDB takes orders to flush, and does nothing.
     [[nodiscard]] bool stopped() const { return stopped_; }
+    [[nodiscard]] archive_errc why() const { return why_; }
 
   private:
     archive_observer& observer_;
+    std::atomic<archive_errc> why_{archive_errc::failed};
     std::atomic<bool> stopped_{false};
 };
 
@@ -247,6 +250,7 @@ result<archive_sequence> archive_database::start_flush() {
     if (state_->listener->stopped()) {
         // Tries the work that failed once more, and flushes.
         status = state_->db->Resume();
+        if (status.IsBusy()) return state_->listener->why();  // RocksDB is trying by itself
         if (status.ok()) state_->listener->resumed();
     }
     if (status.ok()) status = state_->db->Flush(flush_options(false));

@@ -367,7 +367,9 @@ task<void> disk_breaks(archive_node& node) {
 TEST(archive_faults, a_broken_disk_confirms_nothing_until_a_restart) {
     const temporary_directory directory;
     {
-        archive_node node(options_in(directory.path()));
+        archive_options options = options_in(directory.path());
+        options.flush_after = runtime::seconds(1000);
+        archive_node node(options);
         node.run(1, [&] { return put_without_waiting(node.on(1), 7); });
         node.run(1, [&] { return flush_now(node.on(1)); });
         node.run(0, [&] { return disk_breaks(node); });
@@ -424,7 +426,9 @@ int be_the_small_disk(const std::string& directory) {
     ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     if (::mount("none", directory.c_str(), "tmpfs", 0, "size=8m") != 0) return 77;
     {
-        archive_node node(options_in(directory + "/archive"));
+        archive_options options = options_in(directory + "/archive");
+        options.flush_after = runtime::seconds(1000);
+        archive_node node(options);
         node.run(0, [&] { return disk_fills_and_heals(node, directory); });
     }
     archive_node node(options_in(directory + "/archive"));
@@ -436,12 +440,16 @@ int be_the_small_disk(const std::string& directory) {
 TEST(archive_faults, a_full_disk_confirms_nothing_and_heals_when_space_returns) {
     const temporary_directory directory;
     const auto child = start_child("--small-disk", directory.path(), 0);
+    std::string said;
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::read(child.output, piece, sizeof piece)) > 0;)
+        said.append(piece, static_cast<std::size_t>(got));
     ::close(child.output);
     int status = 0;
     ::waitpid(child.id, &status, 0);
     ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
     if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no mount of our own here";
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0) << said;
 }
 
 task<void> put_one_more(archive& a) {
