@@ -70,6 +70,19 @@ print([line.split()[1] for line in open('/proc/self/status') if line.startswith(
               "'1', '2']\n");
 }
 
+TEST_F(escape, process_one_tells_nothing_of_the_server) {
+    EXPECT_EQ(python(R"code(
+import os
+print(open('/proc/1/cmdline').read().strip('\0'), open('/proc/1/comm').read().strip())
+for name in ('environ', 'maps', 'auxv', 'fd', 'cwd', 'exe', 'root', 'mem', 'syscall', 'stack'):
+    try:
+        path = '/proc/1/' + name
+        print(name, os.listdir(path) if name == 'fd' else os.readlink(path) if name in ('cwd', 'exe', 'root') else open(path, 'rb').read(10))
+    except OSError: pass
+)code"),
+              "weir-nursery weir-box\n");
+}
+
 TEST_F(escape, it_is_not_root_and_not_process_one) {
     EXPECT_EQ(python(R"code(
 import os

@@ -64,13 +64,12 @@ class sandbox_host final : public testing::Environment {
     std::unique_ptr<runtime::shard_group> shards_;
     std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
     std::string group_name_;
-    std::vector<std::string> group_folders_;
     std::uint32_t first_uid_ = 0;
     std::string mounts_before_;
 };
 
-// Every folder of this name among the machine's control groups.
-std::vector<std::string> group_folders(const std::string& name);
+// Every folder among the machine's control groups whose name begins so.
+std::vector<std::string> group_folders(const std::string& prefix);
 // The folders in a folder.
 std::vector<std::string> folders_in(const std::string& folder);
 // Whole file, empty if there is none.

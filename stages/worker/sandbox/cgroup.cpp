@@ -205,41 +205,44 @@ std::optional<std::uint64_t> find_counter(std::string_view text, std::string_vie
     return std::nullopt;
 }
 
-cgroup_tree cgroup_tree::make(const std::string& name, rung highest, pid_t server) {
+cgroup_tree cgroup_tree::make(const std::string& name, rung highest, bool lowest_weight, pid_t server) {
     cgroup_tree tree;
     tree.name_ = name;
+    tree.lowest_weight_ = lowest_weight;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    tree.life_ = "life-" + std::to_string(getpid()) + "-" + std::to_string(now.tv_sec) + std::to_string(now.tv_nsec);
+    tree.life_ = std::to_string(getpid()) + "-" + std::to_string(now.tv_sec) + std::to_string(now.tv_nsec);
     const auto mounts = parse_mountinfo(read_at(AT_FDCWD, "/proc/self/mountinfo"));
     const auto own = parse_self_cgroup(read_at(AT_FDCWD, "/proc/self/cgroup"));
     if (highest == rung::cgroup2 && tree.try_cgroup2(mounts, own, server)) {
         tree.level_ = rung::cgroup2;
-    } else if (highest != rung::rlimit && tree.try_cgroup1(mounts, own, server)) {
+    } else if (highest != rung::rlimit && tree.try_cgroup1(mounts, own)) {
         tree.level_ = rung::cgroup1;
     } else {
         tree.hierarchies_.clear();
         if (highest == rung::rlimit) tree.missing_.push_back("cgroups: not asked for");
         tree.missing_.push_back("memory and processes of a tree are not limited, only those of each process");
     }
-    if (!tree.weighs_cpu()) tree.missing_.push_back("no cpu controller: boxes run under SCHED_IDLE");
+    if (tree.lacks_weight()) tree.missing_.push_back("no cpu controller: boxes run under SCHED_IDLE");
     return tree;
 }
 
-std::string cgroup_tree::make_directories(hierarchy& h, const std::string& base) const {
+// What is wrong with it; empty if groups can be made there.
+std::string cgroup_tree::open_base(hierarchy& h, const std::string& base) const {
     h.base.reset(open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!h.base) return "cannot open " + base + ": " + why();
-    h.named = make_directory(h.base.get(), name_);
-    if (!h.named) return "cannot make a group in " + base + ": " + why();
+    const std::string name = prefix() + "probe";
+    if (!make_directory(h.base.get(), name)) return "cannot make a group in " + base + ": " + why();
+    unlinkat(h.base.get(), name.c_str(), AT_REMOVEDIR);
     return {};
 }
 
 void cgroup_tree::find_lowest_weight(const hierarchy& h) {
-    const std::string name = life_ + ".probe";
-    const descriptor probe = make_directory(h.named.get(), name);
+    const std::string name = prefix() + "probe";
+    const descriptor probe = make_directory(h.base.get(), name);
     for (const auto& way : weight_ways)
-        if (weight_.file == nullptr && probe && write_at(probe.get(), way.file, way.lowest)) weight_ = way;
-    unlinkat(h.named.get(), name.c_str(), AT_REMOVEDIR);
+        if (lowest_weight_ && weight_.file == nullptr && probe && write_at(probe.get(), way.file, way.lowest)) weight_ = way;
+    unlinkat(h.base.get(), name.c_str(), AT_REMOVEDIR);
 }
 
 bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
@@ -257,39 +260,43 @@ bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std:
 }
 
 // A group other than the root may have processes or limited children, not both: the server moves one level down first.
+bool cgroup_tree::enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const {
+    const auto enabled = [&h] {
+        static_cast<void>(write_at(h.base.get(), "cgroup.subtree_control", "+cpu"));
+        static_cast<void>(write_at(h.base.get(), "cgroup.subtree_control", "+memory +pids"));
+        const std::string list = read_at(h.base.get(), "cgroup.subtree_control");
+        return has_word(list, "memory") && has_word(list, "pids");
+    };
+    const bool is_root = !exists_at(h.base.get(), "cgroup.type");
+    if (is_root) return enabled();
+    home = make_directory(h.base.get(), name_ + ".server");
+    if (!home || !move_into(home.get(), server) || !move_into(home.get(), getpid())) return false;
+    if (enabled()) return true;
+    if (!whole_view) return false;
+    // The top of a container's view: everything in it is ours to move.
+    const std::string others = read_at(h.base.get(), "cgroup.procs");
+    std::string_view rest = others;
+    while (!rest.empty())
+        if (const auto process = to_number(next_word(rest, '\n')))
+            static_cast<void>(move_into(home.get(), static_cast<pid_t>(*process)));
+    return enabled();
+}
+
 bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t server) {
     hierarchy h;
-    descriptor home;
-    const auto fail = [&](const std::string& what) {
-        missing_.push_back("cgroup2: " + what);
-        if (home) static_cast<void>(move_into(h.base.get(), server) && move_into(h.base.get(), getpid()));
-        if (home) unlinkat(h.named.get(), "server", AT_REMOVEDIR);
-        if (h.named) unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
-        return false;
-    };
     const std::string offered = read_at(AT_FDCWD, (base + "/cgroup.controllers").c_str());
-    if (!has_word(offered, "memory") || !has_word(offered, "pids"))
-        return fail("no memory and pids controllers in " + base);
-    const std::string problem = make_directories(h, base);
-    if (!problem.empty()) return fail(problem);
-    home = make_directory(h.named.get(), "server");
-    if (!home || !move_into(home.get(), server) || !move_into(home.get(), getpid()))
-        return fail("cannot move the server into " + base + "/" + name_ + "/server: " + why());
-    if (whole_view && exists_at(h.base.get(), "cgroup.type") &&
-        !write_at(h.base.get(), "cgroup.subtree_control", "+memory +pids")) {
-        // The root of a container's view: everything in it is ours to move.
-        const std::string others = read_at(h.base.get(), "cgroup.procs");
-        std::string_view rest = others;
-        while (!rest.empty())
-            if (const auto process = to_number(next_word(rest, '\n')))
-                static_cast<void>(move_into(home.get(), static_cast<pid_t>(*process)));
+    std::string problem;
+    if (!has_word(offered, "memory") || !has_word(offered, "pids")) problem = "no memory and pids controllers in " + base;
+    if (problem.empty()) problem = open_base(h, base);
+    descriptor home;
+    if (problem.empty() && !enable_v2(h, whole_view, server, home)) {
+        problem = "cannot enable memory and pids in " + base + " (not ours, or other processes live in that group)";
+        if (home) static_cast<void>(move_into(h.base.get(), server) && move_into(h.base.get(), getpid()));
+        if (home) unlinkat(h.base.get(), (name_ + ".server").c_str(), AT_REMOVEDIR);
     }
-    for (const int level : {h.base.get(), h.named.get()}) {
-        static_cast<void>(write_at(level, "cgroup.subtree_control", "+cpu"));
-        static_cast<void>(write_at(level, "cgroup.subtree_control", "+memory +pids"));
-        const std::string enabled = read_at(level, "cgroup.subtree_control");
-        if (!has_word(enabled, "memory") || !has_word(enabled, "pids"))
-            return fail("cannot enable memory and pids in " + base + " (other processes live in that group?)");
+    if (!problem.empty()) {
+        missing_.push_back("cgroup2: " + problem);
+        return false;
     }
     h.controllers = bit(controller::memory) | bit(controller::pids) | bit(controller::cpuacct) | bit(controller::cpu);
     find_lowest_weight(h);
@@ -298,37 +305,33 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
 }
 
 // What went wrong; empty if nothing did.
-std::string cgroup_tree::build_v1(const std::string& base, unsigned controllers, pid_t server) {
+std::string cgroup_tree::build_v1(const std::string& base, unsigned controllers) {
     hierarchy h;
     h.controllers = controllers;
-    const std::string problem = make_directories(h, base);
+    std::string problem = open_base(h, base);
     if (!problem.empty()) return problem;
-    if (h.has(controller::cpu)) {
-        // Without a common parent every box would compete with all the machine's programs at the lowest weight.
-        const descriptor home = make_directory(h.named.get(), "server");
-        if (home) static_cast<void>(move_into(home.get(), server) && move_into(home.get(), getpid()));
-        find_lowest_weight(h);
-    }
+    if (h.has(controller::cpu)) find_lowest_weight(h);
     hierarchies_.push_back(std::move(h));
     return {};
 }
 
-bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
-                              pid_t server) {
+bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own) {
     unsigned have = 0;
+    unsigned mounted = 0;
     for (const auto& mount : mounts) {
         if (mount.type != "cgroup") continue;
         unsigned controllers = 0;
         for (std::size_t i = 0; i < controller_count; ++i)
             if (has_word(mount.options, controller_names[i])) controllers |= 1U << i;
         if (controllers == 0 || (have & controllers) != 0) continue;
+        mounted |= controllers;
         std::string base = mount.point;
         for (const auto& group : own)
             for (std::size_t i = 0; i < controller_count; ++i)
                 if ((controllers >> i & 1U) != 0 && has_word(group.controllers, controller_names[i]))
                     base = own_directory(mount, group.path);
-        std::string problem = build_v1(base, controllers, server);
-        if (!problem.empty() && base != mount.point) problem = build_v1(mount.point, controllers, server);
+        std::string problem = build_v1(base, controllers);
+        if (!problem.empty() && base != mount.point) problem = build_v1(mount.point, controllers);
         if (problem.empty()) {
             have |= controllers;
         } else {
@@ -336,19 +339,19 @@ bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std:
         }
     }
     for (std::size_t i = 0; i < controller_count; ++i)
-        if ((have >> i & 1U) == 0) missing_.push_back("cgroup1: no " + std::string(controller_names[i]) + " controller");
+        if ((mounted >> i & 1U) == 0) missing_.push_back("cgroup1: no " + std::string(controller_names[i]) + " controller");
     const unsigned needed = bit(controller::memory) | bit(controller::pids);
     return (have & needed) == needed;
 }
 
 runtime::result<box_group> cgroup_tree::make_group(const std::string& name) const {
     box_group group;
-    group.name_ = life_ + "." + name;
+    group.name_ = prefix() + name;
     group.level_ = level_;
     group.weight_ = weight_;
     for (const auto& h : hierarchies_) {
-        if (mkdirat(h.named.get(), group.name_.c_str(), 0755) != 0) return last_error();
-        descriptor directory(openat(h.named.get(), group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (mkdirat(h.base.get(), group.name_.c_str(), 0755) != 0) return last_error();
+        descriptor directory(openat(h.base.get(), group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!directory) return last_error();
         for (std::size_t i = 0; i < controller_count; ++i)
             if (h.has(static_cast<controller>(i))) group.place_[i] = directory.get();
@@ -368,26 +371,29 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
 }
 
 void cgroup_tree::sweep() const {
+    const auto begins = [](const std::string& text, const std::string& with) { return text.compare(0, with.size(), with) == 0; };
     for (const auto& h : hierarchies_)
-        for (const auto& name : names_in(h.named.get()))
-            if (name != "server" && name.compare(0, life_.size() + 1, life_ + ".") != 0) destroy(h.named.get(), name);
+        for (const auto& name : names_in(h.base.get()))
+            if (begins(name, name_ + ".") && !begins(name, prefix()) && name != name_ + ".server")
+                destroy(h.base.get(), name);
 }
 
-void cgroup_tree::remove_groups(std::string_view name_prefix) const {
-    const std::string prefix = life_ + "." + std::string(name_prefix);
+void cgroup_tree::remove_groups(const std::string& box_prefix) const {
+    const std::string whole = prefix() + box_prefix;
     for (const auto& h : hierarchies_)
-        for (const auto& name : names_in(h.named.get()))
-            if (name.compare(0, prefix.size(), prefix) == 0) destroy(h.named.get(), name);
+        for (const auto& name : names_in(h.base.get()))
+            if (name.compare(0, whole.size(), whole) == 0) destroy(h.base.get(), name);
 }
 
 void cgroup_tree::remove(pid_t server) const {
     remove_groups("");
     for (const auto& h : hierarchies_) {
         // Where a group with children may have no processes they cannot leave, and the next start uses the group again.
+        const std::string home = name_ + ".server";
+        if (!exists_at(h.base.get(), home.c_str())) continue;
         static_cast<void>(move_into(h.base.get(), server));
         static_cast<void>(move_into(h.base.get(), getpid()));
-        unlinkat(h.named.get(), "server", AT_REMOVEDIR);
-        unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR);
+        unlinkat(h.base.get(), home.c_str(), AT_REMOVEDIR);
     }
 }
 
@@ -456,7 +462,7 @@ bool box_group::process_limit_hit() const {
 bool box_group::remove(const cgroup_tree& tree) const {
     bool gone = true;
     for (const auto& h : tree.hierarchies_)
-        if (unlinkat(h.named.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
+        if (unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
     return gone;
 }
 

@@ -1,11 +1,11 @@
 // The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
-// mixed and v2 has none); or none, where only rlimits stand. All boxes of a server live in one group with it, so that the
-// lowest CPU weight is the lowest beside the server and not beside everything on the machine:
+// mixed and v2 has none); or none, where only rlimits stand. Boxes are siblings of the server's threads, each in a group
+// of its own and of the lowest CPU weight, so that a server that wakes up has the CPU at once:
 //
-//   <base>/<name>/server       the server, its nursery and its brokers
-//   <base>/<name>/<life>.<box> one group for each box, of the lowest weight; <life> is new at every start
+//   <base>/<name>.<life>.<box>   <base> is the server's own group, or the top one; <life> is new at every start
+//   <base>/<name>.server         only for cgroup2 below the root, where a group may not have both processes and children
 //
-// What begins with another life is of an earlier one, and is killed and removed by sweep().
+// What is called <name> and has another life is of an earlier one, and is killed and removed by sweep().
 // Everything here is called by the nursery and its brokers, which have one thread each.
 #pragma once
 
@@ -61,20 +61,20 @@ class box_group;
 
 class cgroup_tree {
   public:
-    // Never fails: it ends at the rung `rlimit`, and missing() says why. `server` is moved into the server's group; the
-    // calling process too.
-    static cgroup_tree make(const std::string& name, rung highest, pid_t server);
+    // Never fails: it ends at the rung `rlimit`, and missing() says why. Where the server's group is needed, `server` and
+    // the calling process are moved into it.
+    static cgroup_tree make(const std::string& name, rung highest, bool lowest_weight, pid_t server);
 
     [[nodiscard]] rung level() const { return level_; }
     [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
-    // There is a controller that gives boxes the lowest CPU weight.
-    [[nodiscard]] bool weighs_cpu() const { return weight_.file != nullptr; }
+    // The lowest CPU weight is wanted, and no controller gives it.
+    [[nodiscard]] bool lacks_weight() const { return lowest_weight_ && weight_.file == nullptr; }
 
     [[nodiscard]] runtime::result<box_group> make_group(const std::string& name) const;
     // Kills and removes the groups of earlier lives.
     void sweep() const;
-    // Kills and removes the groups of this life whose names begin so (those of one broker).
-    void remove_groups(std::string_view name_prefix) const;
+    // Kills and removes the groups of this life whose box names begin so (those of one broker).
+    void remove_groups(const std::string& box_prefix) const;
     // At the very end: this life's groups and, once the server and the caller have left it, the server's.
     void remove(pid_t server) const;
 
@@ -82,23 +82,25 @@ class cgroup_tree {
     friend class box_group;
     struct hierarchy {
         descriptor base;
-        descriptor named;
         unsigned controllers = 0;  // bit of each
         [[nodiscard]] bool has(controller c) const { return (controllers >> static_cast<unsigned>(c) & 1U) != 0; }
     };
 
     bool try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own, pid_t server);
-    bool try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own, pid_t server);
+    bool try_cgroup1(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own);
     bool build_v2(const std::string& base, bool whole_view, pid_t server);
-    std::string build_v1(const std::string& base, unsigned controllers, pid_t server);
-    std::string make_directories(hierarchy& h, const std::string& base) const;
+    std::string build_v1(const std::string& base, unsigned controllers);
+    std::string open_base(hierarchy& h, const std::string& base) const;
+    bool enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const;
     void find_lowest_weight(const hierarchy& h);
+    [[nodiscard]] std::string prefix() const { return name_ + "." + life_ + "."; }
 
     std::string name_;
     std::string life_;
     rung level_ = rung::rlimit;
     std::vector<hierarchy> hierarchies_;
     std::vector<std::string> missing_;
+    bool lowest_weight_ = true;
     cpu_weight weight_;
 };
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <boost/system/errc.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <map>
 
@@ -41,6 +42,28 @@ void close_all_but(std::vector<int> kept) {
         next = static_cast<unsigned>(fd) + 1;
     }
     close_range(next, ~0U, 0);
+}
+
+// A box can read the command line of its pid 1, which is a copy of this process. What lies there is the server's command
+// line and, behind it, its environment: both go. `title` is shown instead.
+void forget_command_line(const std::string& title) {
+    std::FILE* file = std::fopen("/proc/self/stat", "r");
+    if (file == nullptr) return;
+    char text[2048];
+    const std::size_t size = std::fread(text, 1, sizeof text - 1, file);
+    std::fclose(file);
+    text[size] = '\0';
+    // The name in parentheses may hold anything; arg_start, arg_end, env_start and env_end are fields 48 to 51.
+    const char* at = std::strrchr(text, ')');
+    for (int field = 2; at != nullptr && field < 48; ++field) at = std::strchr(at + 1, ' ');
+    unsigned long begin = 0, end = 0, environment_begin = 0, environment_end = 0;
+    if (at == nullptr ||
+        std::sscanf(at, "%lu %lu %lu %lu", &begin, &end, &environment_begin, &environment_end) != 4 || begin >= end)
+        return;
+    std::memset(reinterpret_cast<char*>(begin), 0, end - begin);
+    std::memcpy(reinterpret_cast<char*>(begin), title.data(), std::min(title.size(), end - begin - 1));
+    if (environment_begin < environment_end)
+        std::memset(reinterpret_cast<char*>(environment_begin), 0, environment_end - environment_begin);
 }
 
 class nursery_process {
@@ -74,7 +97,7 @@ class nursery_process {
 report_packet nursery_process::probe() {
     report_packet report;
     const bool root = geteuid() == 0;
-    groups_ = cgroup_tree::make(options_.group_name, options_.highest_rung, server_);
+    groups_ = cgroup_tree::make(options_.group_name, options_.highest_rung, options_.leftover_cpu, server_);
     auto filter = make_seccomp_filter();
     rootfs_plan plan;
     plan.own_user_namespace = !root;
@@ -91,7 +114,7 @@ report_packet nursery_process::probe() {
     context_.masks = std::move(root_folder.masks);
     context_.own_user_namespace = !root;
     context_.limits_by_process = groups_.level() == rung::rlimit;
-    context_.idle_scheduling = !groups_.weighs_cpu();
+    context_.idle_scheduling = groups_.lacks_weight();
     report.rung = static_cast<std::uint8_t>(groups_.level());
     report.missing = groups_.missing();
     return report;
@@ -99,6 +122,7 @@ report_packet nursery_process::probe() {
 
 void nursery_process::run() {
     prctl(PR_SET_NAME, "weir-nursery");
+    forget_command_line("weir-nursery");
     setsid();
     for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);

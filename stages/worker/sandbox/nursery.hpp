@@ -22,6 +22,9 @@ struct launcher_options {
     std::uint32_t first_uid = 200'000;     // a root server's programs run as ids from here on, each broker has its range
     std::uint32_t boxes_max = 256;         // at once, of one broker
     rung highest_rung = rung::cgroup2;     // to go down the ladder on purpose
+    // Programs get only the CPU time that nobody else on the machine wants: so the server answers as if they were not
+    // there, and so they stand still while something else takes all CPUs. Else they compete like any other process.
+    bool leftover_cpu = true;
 };
 
 // What this machine can enforce.
