@@ -1,4 +1,5 @@
-// The suite on the embedded log: over the simulated disk, and over the machine's with each way of writing.
+// The suite on the embedded log (over the simulated disk, and over the machine's with each way of writing) and on the log
+// over the simulated broker.
 #include <cstdlib>
 
 #include "tests/unit/storage/log_conformance.hpp"
@@ -24,10 +25,13 @@ std::unique_ptr<log_rig> make_simulated(std::uint64_t seed) {
     return rig;
 }
 
-std::vector<rig_parameter> simulated(std::uint64_t count) {
+std::unique_ptr<log_rig> make_broker(std::uint64_t seed) { return make_broker_rig(seed, false); }
+std::unique_ptr<log_rig> make_bad_broker(std::uint64_t seed) { return make_broker_rig(seed, true); }
+
+template <class Make>
+std::vector<rig_parameter> seeds_of(const std::string& name, Make make, std::uint64_t count) {
     std::vector<rig_parameter> out;
-    for (std::uint64_t seed = 1; seed <= count; ++seed)
-        out.push_back({"simulated", make_simulated, seed});
+    for (std::uint64_t seed = 1; seed <= count; ++seed) out.push_back({name, make, seed});
     return out;
 }
 
@@ -42,8 +46,14 @@ std::string name_of(const testing::TestParamInfo<rig_parameter>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(machine, log_conformance, testing::ValuesIn(machines()), name_of);
-INSTANTIATE_TEST_SUITE_P(simulated, log_conformance, testing::ValuesIn(simulated(6)), name_of);
-INSTANTIATE_TEST_SUITE_P(simulated, log_crash_conformance, testing::ValuesIn(simulated(crash_seeds())), name_of);
+INSTANTIATE_TEST_SUITE_P(disk, log_conformance, testing::ValuesIn(seeds_of("simulated", make_simulated, 6)), name_of);
+INSTANTIATE_TEST_SUITE_P(disk, log_crash_conformance,
+                         testing::ValuesIn(seeds_of("simulated", make_simulated, crash_seeds())), name_of);
+INSTANTIATE_TEST_SUITE_P(broker, log_conformance, testing::ValuesIn(seeds_of("broker", make_broker, 6)), name_of);
+INSTANTIATE_TEST_SUITE_P(broker, log_crash_conformance,
+                         testing::ValuesIn(seeds_of("broker", make_broker, crash_seeds())), name_of);
+INSTANTIATE_TEST_SUITE_P(bad_broker, log_crash_conformance,
+                         testing::ValuesIn(seeds_of("bad_broker", make_bad_broker, crash_seeds())), name_of);
 
 }  // namespace
 }  // namespace tests

@@ -34,7 +34,6 @@ class log_rig {
     virtual runtime::simulation::world* world() { return nullptr; }
     // Starts a task that may still run when the life is crashed.
     virtual void start(std::size_t, runtime::unique_function<runtime::task<void>()>) {}
-    virtual void wait_for_started() {}
     // The node dies at this moment, by the world's seed in the one way or the other.
     virtual void crash() {}
 

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "runtime/shard_thread.hpp"
-#include "runtime/spawn.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/unit/storage/simulated_life.hpp"
 
 namespace tests {
 
@@ -31,16 +31,15 @@ runtime::task<void> open_directory(log_directory& directory, std::string& why) {
 }  // namespace
 
 struct simulated_embedded_rig::life {
+    life(runtime::simulation::world& world, std::size_t shards) : node(world, shards) {}
+
     struct one_shard {
-        runtime::simulation::simulated_shard* home = nullptr;
         std::unique_ptr<storage::disk> disk;
         std::unique_ptr<embedded_log> log;
-        std::unique_ptr<runtime::gate> gate;
     };
+    simulated_life node;
     std::vector<one_shard> shards;
     std::unique_ptr<log_directory> directory;
-    // What the tasks were made by lives as long as they do.
-    std::vector<std::shared_ptr<runtime::unique_function<runtime::task<void>()>>> makers;
 };
 
 simulated_embedded_rig::simulated_embedded_rig(std::uint64_t seed) : simulated_embedded_rig(seed, small_directory(seed)) {}
@@ -55,19 +54,18 @@ simulated_embedded_rig::~simulated_embedded_rig() {
 log_directory& simulated_embedded_rig::directory() { return *life_->directory; }
 embedded_log& simulated_embedded_rig::embedded(std::size_t i) { return *life_->shards[i].log; }
 std::size_t simulated_embedded_rig::shards() const { return life_ ? life_->shards.size() : 0; }
-runtime::shard& simulated_embedded_rig::shard(std::size_t i) { return *life_->shards[i].home; }
+runtime::shard& simulated_embedded_rig::shard(std::size_t i) { return life_->node.shard(i); }
 storage::log& simulated_embedded_rig::log(std::size_t i) { return *life_->shards[i].log; }
 
 std::string simulated_embedded_rig::begin_life(std::size_t shards) {
-    life_ = std::make_shared<life>();
+    life_ = std::make_shared<life>(world_, shards);
     for (std::size_t i = 0; i < shards; ++i) {
+        auto& home = life_->node.shard(i);
+        const runtime::shard::running here(home);
         life::one_shard one;
-        one.home = &world_.add_shard(static_cast<runtime::shard_id>(i));
-        const runtime::shard::running here(*one.home);
-        one.disk = disk_.open_shard(*one.home);
-        one.gate = std::make_unique<runtime::gate>(*one.home);
-        if (i == 0) life_->directory = std::make_unique<log_directory>(*one.home, *one.disk, where_);
-        one.log = std::make_unique<embedded_log>(*life_->directory, *one.home, *one.disk, log_options);
+        one.disk = disk_.open_shard(home);
+        if (i == 0) life_->directory = std::make_unique<log_directory>(home, *one.disk, where_);
+        one.log = std::make_unique<embedded_log>(*life_->directory, home, *one.disk, log_options);
         life_->shards.push_back(std::move(one));
     }
     std::string why;
@@ -79,57 +77,32 @@ std::string simulated_embedded_rig::begin_life(std::size_t shards) {
 void simulated_embedded_rig::end_life() {
     for (std::size_t i = 0; i < shards(); ++i) run(i, [this, i] { return life_->shards[i].log->stop(); });
     run(0, [this] { return life_->directory->stop(); });
-    wait_for_started();
+    life_->node.wait_for_all();
     life_.reset();
 }
 
-void simulated_embedded_rig::drive(std::size_t i, runtime::unique_function<runtime::task<void>()> make) {
-    auto& one = life_->shards[i];
-    life_->makers.push_back(std::make_shared<runtime::unique_function<runtime::task<void>()>>(std::move(make)));
-    one.home->post([&one, maker = life_->makers.back()] { runtime::spawn(*one.gate, *one.home, (*maker)()); });
-}
-
 void simulated_embedded_rig::start(std::size_t i, runtime::unique_function<runtime::task<void>()> make) {
-    drive(i, std::move(make));
-}
-
-void simulated_embedded_rig::wait_for_started() {
-    const auto idle = [this] {
-        return std::all_of(life_->shards.begin(), life_->shards.end(),
-                           [](const auto& one) { return one.gate->count() == 0; });
-    };
-    // What was posted has first to begin.
-    bool begun = false;
-    world_.after(runtime::milliseconds(1), [&begun] { begun = true; });
-    WEIR_ASSERT(world_.run_until([&] { return begun && idle(); }, runtime::seconds(3600)));
+    life_->node.start(i, std::move(make));
 }
 
 void simulated_embedded_rig::run(std::size_t i, runtime::unique_function<runtime::task<void>()> make) {
-    bool done = false;
-    auto whole = [](runtime::unique_function<runtime::task<void>()> inner, bool& flag) -> runtime::task<void> {
-        co_await inner();
-        flag = true;
-    };
-    auto kept = std::make_shared<runtime::unique_function<runtime::task<void>()>>(std::move(make));
-    drive(i, [whole, kept, &done] { return whole([kept] { return (*kept)(); }, done); });
-    const bool ended = world_.run_until([&done] { return done; }, runtime::seconds(3600));
-    WEIR_ASSERT(ended);
+    life_->node.run(i, std::move(make));
 }
 
 void simulated_embedded_rig::bury() {
-    for (auto& one : life_->shards) one.home->kill();
+    life_->node.kill();
     world_.bury(life_);
     life_.reset();
 }
 
 void simulated_embedded_rig::crash() {
-    for (auto& one : life_->shards) one.home->kill();
+    life_->node.kill();
     disk_.crash();
     bury();
 }
 
 void simulated_embedded_rig::crash(const storage::simulated::disk_image::chooser& choose) {
-    for (auto& one : life_->shards) one.home->kill();
+    life_->node.kill();
     disk_.crash(choose);
     bury();
 }

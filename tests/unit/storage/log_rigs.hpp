@@ -23,7 +23,6 @@ class simulated_embedded_rig final : public log_rig {
     void run(std::size_t i, runtime::unique_function<runtime::task<void>()> make) override;
     runtime::simulation::world* world() override { return &world_; }
     void start(std::size_t i, runtime::unique_function<runtime::task<void>()> make) override;
-    void wait_for_started() override;
     void crash() override;
     // The same, with each decision made by the caller.
     void crash(const storage::simulated::disk_image::chooser& choose);
@@ -39,7 +38,6 @@ class simulated_embedded_rig final : public log_rig {
 
   private:
     struct life;
-    void drive(std::size_t i, runtime::unique_function<runtime::task<void>()> make);
     void bury();
 
     runtime::simulation::world world_;
@@ -49,6 +47,7 @@ class simulated_embedded_rig final : public log_rig {
 };
 
 std::unique_ptr<log_rig> make_real_rig(storage::embedded::writer_kind writer, bool direct);
-std::unique_ptr<log_rig> make_kafka_rig(std::uint64_t seed);
+// The log over the simulated broker; with faults, acknowledgements get lost and requests arrive late.
+std::unique_ptr<log_rig> make_broker_rig(std::uint64_t seed, bool faults);
 
 }  // namespace tests
