@@ -1,4 +1,5 @@
 #include <csignal>
+#include <filesystem>
 
 #include "app/cli/commands.hpp"
 #include "app/cli/terminal.hpp"
@@ -74,12 +75,18 @@ void print_text(const terminal& text, const verified& found) {
 
 int verify_log(const terminal& text, output_format output, const verify_command& what) {
     verified found;
-    runtime::shard_limits limits;
-    limits.pinned = false;
-    runtime::shard_group group(1, limits);
-    group.start();
-    group.run_and_wait(0, [&] { return verify_on_shard(what.directory + "/log", found); });
-    group.stop();
+    const std::string directory = what.directory + "/log";
+    std::error_code ignored;
+    if (std::filesystem::exists(directory + "/META", ignored)) {
+        runtime::shard_limits limits;
+        limits.pinned = false;
+        runtime::shard_group group(1, limits);
+        group.start();
+        group.run_and_wait(0, [&] { return verify_on_shard(directory, found); });
+        group.stop();
+    } else {
+        found.report.diagnosis = "there is no log in " + directory;
+    }
     if (output == output_format::json) {
         print_json(text, found);
     } else {

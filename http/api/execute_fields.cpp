@@ -20,7 +20,7 @@ constexpr std::uint32_t attempts_max = 10;
 constexpr std::uint32_t attempts_default = 3;
 constexpr std::uint64_t backoff_ms_default = 500;
 constexpr std::uint64_t backoff_ms_max = 3'600'000;
-constexpr std::size_t shown_name_bytes_max = 64;
+constexpr std::size_t shown_name_bytes_max = 256;
 constexpr std::size_t runtime_name_bytes_max = 64;
 constexpr std::size_t members_max = 256;  // of one object, however wrong
 

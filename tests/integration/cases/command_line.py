@@ -130,7 +130,7 @@ def stuck_is_empty_and_the_log_verifies(context):
         server.client.execute("a", wait_s=10)
     expect.equal(server.stuck(), [])
     expect.equal(server.stop(), 0)
-    done = context.binary.cli("log", "verify", "--data", server.data)
+    done = context.binary.cli("log", "verify", server.data)
     expect.equal(done.returncode, 0, f"{done.stdout}{done.stderr}")
     segments = [path for path in server.data.rglob("*") if path.is_file() and path.stat().st_size > 4096]
     assert segments, "no file of the log"

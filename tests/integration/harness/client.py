@@ -52,8 +52,11 @@ class Client:
         if body is not None and not any(name.lower() == "content-type" for name in sent):
             sent["Content-Type"] = "application/json"
         kept = getattr(self._local, "connection", None)
-        if fresh or kept is None:
+        # A server closes what is idle for long; a connection that was kept longer is not used again.
+        stale = time.monotonic() - getattr(self._local, "used_at", 0.0) > 30
+        if fresh or kept is None or stale:
             kept = self._connect()
+        self._local.used_at = time.monotonic()
         try:
             kept.request(method, path, body=body, headers=sent)
             answer = kept.getresponse()
