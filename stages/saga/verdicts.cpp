@@ -1,6 +1,7 @@
 #include "stages/saga/verdicts.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace stages::saga {
 
@@ -32,6 +33,27 @@ void name_end(verdict_view& out, const worker::verdict& seen) {
     }
 }
 
+// For people, where the worker had nothing to add.
+std::string explain(const verdict_view& out) {
+    switch (out.error_type) {
+        case error_type::exit_code: return "the program exited with code " + std::to_string(out.exit_code.value_or(0));
+        case error_type::signal: {
+            const char* name = sigabbrev_np(out.signal.value_or(0));
+            return "the program was ended by signal " + (name != nullptr ? "SIG" + std::string(name)
+                                                                         : std::to_string(out.signal.value_or(0)));
+        }
+        case error_type::out_of_memory: return "the program reached its memory limit";
+        case error_type::output_limit: return "the program reached its output limit";
+        case error_type::process_limit: return "the program reached its process limit";
+        case error_type::disk_limit: return "the program reached its disk limit";
+        case error_type::timeout_wall: return "the program reached its wall time limit";
+        case error_type::timeout_cpu: return "the program reached its CPU time limit";
+        case error_type::cancelled: return "cancelled";
+        case error_type::infrastructure: return "the program could not be run, or its end is unknown";
+        default: return {};
+    }
+}
+
 verdict_view without_program(status s, error_type e, std::string message) {
     verdict_view out;
     out.status = s;
@@ -47,7 +69,7 @@ verdict_view to_view(const worker::verdict& seen) {
     name_end(out, seen);
     out.exit_code = seen.exit_code;
     out.signal = seen.signal;
-    out.error_message = seen.message;
+    out.error_message = seen.message.empty() ? explain(out) : seen.message;
     out.stdout_truncated = seen.stdout_truncated;
     out.stderr_truncated = seen.stderr_truncated;
     pipeline::usage used;

@@ -220,11 +220,8 @@ def example_scripts_run(context):
     client = context.shared().client
     examples = client.get("/api/v1/example-scripts").json()
     limits = client.get("/api/v1/k8s-limits").json()
-    listed = examples.get("example_scripts", examples) if isinstance(examples, dict) else examples
-    scripts = listed.items() if isinstance(listed, dict) else [(one["lang"], one["script"]) for one in listed]
     seen = 0
-    for language, example in scripts:
-        script = example["script"] if isinstance(example, dict) else example
+    for language, script in examples["scripts"].items():
         result = client.run(script, lang=language)
         expect.equal((result["status"], result["exit_code"]), ("completed", 0), f"example of {language}")
         seen += 1
