@@ -77,6 +77,8 @@ class first_process {
     const box_files& files_;
     const std::vector<descriptor>& join_;
     int reports_;
+    std::string user_ = "USER=" + user_name(owner_);
+    std::string login_ = "LOGNAME=" + user_name(owner_);
     std::vector<char*> arguments_;
     std::vector<char*> environment_;
     const char* failed_step_ = nullptr;  // written by the program's process before its exec: they share the memory
@@ -203,7 +205,9 @@ void first_process::prepare_command() {
         pointers.push_back(nullptr);
     };
     point_to(what_.arguments, arguments_);
+    // Both end with a null; the names of the run's own user come last.
     point_to(what_.environment, environment_);
+    environment_.insert(environment_.end() - 1, {user_.data(), login_.data()});
 }
 
 // In the program's process, before its exec. Shares memory with pid 1, which waits: no allocation, no return.

@@ -182,8 +182,8 @@ void builder::fill_etc() {
     std::string groups = "root:x:0:\n";
     const auto add = [&](std::uint32_t id) {
         const std::string number = std::to_string(id);
-        users += "box:x:" + number + ":" + number + ":box:/box:/bin/bash\n";
-        groups += "box:x:" + number + ":\n";
+        users += user_name(id) + ":x:" + number + ":" + number + ":box:/box:/bin/bash\n";
+        groups += user_name(id) + ":x:" + number + ":\n";
     };
     if (plan_.own_user_namespace) add(mapped_uid);
     for (std::uint32_t i = 0; i < plan_.uid_count && !plan_.own_user_namespace; ++i) add(plan_.first_uid + i);
@@ -255,6 +255,8 @@ rootfs builder::build() {
 }
 
 }  // namespace
+
+std::string user_name(std::uint32_t uid) { return uid == mapped_uid ? "box" : "box" + std::to_string(uid); }
 
 rootfs enter_rootfs(const rootfs_plan& plan) { return builder(plan).build(); }
 

@@ -31,5 +31,7 @@ rootfs enter_rootfs(const rootfs_plan& plan);
 
 // The user id of programs where there is no user id for each run: the one that the box's user namespace maps.
 inline constexpr std::uint32_t mapped_uid = 1000;
+// As /etc/passwd has it, for USER and LOGNAME.
+std::string user_name(std::uint32_t uid);
 
 }  // namespace stages::worker::sandbox

@@ -54,8 +54,6 @@ verdict verdict_of(const ended_packet& end, const program_limits& limits) {
 std::vector<std::string> box_environment() {
     return {"PATH=/usr/local/bin:/usr/bin:/bin",
             "HOME=/box",
-            "USER=box",
-            "LOGNAME=box",
             "SHELL=/bin/bash",
             "PWD=/box",
             "LANG=C.UTF-8",

@@ -12,7 +12,7 @@ namespace stages::worker::sandbox {
 // What ended the tree is the verdict; else a limit that was hit, if the exit is not 0; else the exit itself.
 verdict verdict_of(const ended_packet& end, const program_limits& limits);
 
-// Made from nothing: no variable of the server is in it.
+// Made from nothing: no variable of the server is in it. The broker adds USER and LOGNAME.
 std::vector<std::string> box_environment();
 
 }  // namespace stages::worker::sandbox
