@@ -43,6 +43,9 @@ class broker_rig final : public log_rig {
     void start(std::size_t i, runtime::unique_function<runtime::task<void>()> make) override {
         life_->node.start(i, std::move(make));
     }
+    void vary(runtime::random_source& random) override {
+        broker_.behaviour().delay_max = runtime::microseconds(100 + random.below(3) * 2000);
+    }
     // What is on its way to the broker arrives all the same, perhaps behind the next life's fence.
     void crash() override {
         life_->node.kill();

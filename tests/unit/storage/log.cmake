@@ -16,6 +16,10 @@ weir_test(log_conformance_test
   SOURCES log_conformance_test.cpp
   USES log_conformance_suite
   LABELS unit)
+weir_test(broker_log_test
+  SOURCES broker_log_test.cpp
+  USES log_conformance_suite
+  LABELS unit)
 # The same suite on a disk that lies about what is durable has to fail.
 add_test(NAME log_conformance_finds_a_lying_disk COMMAND log_conformance_test --gtest_filter=disk/log_crash_conformance*)
 set_tests_properties(log_conformance_finds_a_lying_disk PROPERTIES

@@ -344,6 +344,41 @@ TEST_P(log_conformance, releasing_bounds_what_is_stored) {
     end();
 }
 
+TEST_P(log_conformance, a_partition_that_nobody_opens_for_a_while_goes_on_where_it_stood) {
+    begin(1);
+    ASSERT_TRUE(open(0, {{1}, {2}, {3}}));
+    rig_->run(0, [&] { return write_many(rig_->log(0), ledger_, {{1}, {2}, {3}}, 60, 3000); });
+    // Nothing of partition 2 is left but where it stands; of partition 3 some.
+    auto body = [](auto& t) -> task<void> {
+        t.ledger_[{2}].released = t.ledger_[{2}].records.size() + 1;
+        t.rig_->log(0).release({2}, t.ledger_[{2}].released);
+        t.ledger_[{3}].released = t.ledger_[{3}].records.size() / 2;
+        t.rig_->log(0).release({3}, t.ledger_[{3}].released);
+        co_return;
+    };
+    rig_->run(0, [&] { return body(*this); });
+    end();
+    for (int life = 0; life < 3; ++life) {
+        begin(1);
+        ASSERT_TRUE(open(0, {{1}}));
+        for (int round = 0; round < 10; ++round) {
+            rig_->run(0, [&] { return write_many(rig_->log(0), ledger_, {{1}}, 10, 60'000); });
+            auto more = [](auto& t) -> task<void> {
+                t.ledger_[{1}].released = t.ledger_[{1}].committed;
+                t.rig_->log(0).release({1}, t.ledger_[{1}].committed);
+                co_await runtime::sleep_for(runtime::milliseconds(20));
+            };
+            rig_->run(0, [&] { return more(*this); });
+        }
+        end();
+    }
+    begin(2);
+    ASSERT_TRUE(open(1, {{2}, {3}})) << last_error_.message();
+    rig_->run(1, [&] { return append_and_wait(rig_->log(1), ledger_, {2}, "at last"); });
+    rig_->run(1, [&] { return read_back(rig_->log(1), ledger_, {3}, ledger_[{3}].released); });
+    end();
+}
+
 TEST_P(log_conformance, a_record_of_a_later_version_stops_the_opening) {
     begin(1);
     ASSERT_TRUE(open(0, {{1}}));

@@ -132,9 +132,10 @@ TEST_P(log_crash_conformance, what_was_committed_survives_every_crash) {
     runtime::simulation::world& world = *rig_->world();
     runtime::random_source random = world.random().split();
     std::uint64_t appended = 0;
-    const int lives = 3 + static_cast<int>(random.below(8));
+    const int lives = 3 + static_cast<int>(random.below(10));
     const std::size_t bytes_max = random.below(2) == 0 ? 300 : 30'000;
     for (int life = 1; life <= lives && !HasFailure(); ++life) {
+        rig_->vary(random);
         begin(1 + random.below(3));
         if (HasFatalFailure()) return;
         bool refused = false;
@@ -151,8 +152,9 @@ TEST_P(log_crash_conformance, what_was_committed_survives_every_crash) {
         const auto all_open = [&] { return std::count(flags.begin(), flags.end(), true) == std::ssize(flags); };
         if (!in_recovery) ASSERT_TRUE(world.run_until([&] { return all_open() || refused; }, runtime::seconds(600)));
         bool over = false;
-        world.after(runtime::nanoseconds(random.below(in_recovery ? 10'000'000 : 200'000'000)), [&over] { over = true; });
+        world.after(runtime::nanoseconds(random.below(in_recovery ? 10'000'000 : 100'000'000)), [&over] { over = true; });
         world.run_until([&] { return over; }, runtime::seconds(10));
+        if (random.below(4) > 0) world.run_until([&] { return rig_->undecided(); }, runtime::milliseconds(20));
         rig_->crash();
     }
     // A last look, and an orderly end.

@@ -34,6 +34,10 @@ class log_rig {
     virtual runtime::simulation::world* world() { return nullptr; }
     // Starts a task that may still run when the life is crashed.
     virtual void start(std::size_t, runtime::unique_function<runtime::task<void>()>) {}
+    // Makes what is below the log slow or uneven in some way, for this life.
+    virtual void vary(runtime::random_source&) {}
+    // Something that a crash would leave undecided is under way.
+    virtual bool undecided() { return false; }
     // The node dies at this moment, by the world's seed in the one way or the other.
     virtual void crash() {}
 

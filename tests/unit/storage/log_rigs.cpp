@@ -89,6 +89,13 @@ void simulated_embedded_rig::run(std::size_t i, runtime::unique_function<runtime
     life_->node.run(i, std::move(make));
 }
 
+void simulated_embedded_rig::vary(runtime::random_source& random) {
+    auto& now = disk_.behaviour();
+    now.delay_max = runtime::microseconds(100 + random.below(3) * 2000);
+    now.stalled = random.below(3) == 0 ? 1'000 : 0;
+    now.stall_max = runtime::milliseconds(200);
+}
+
 void simulated_embedded_rig::bury() {
     life_->node.kill();
     world_.bury(life_);

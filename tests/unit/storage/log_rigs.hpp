@@ -23,6 +23,8 @@ class simulated_embedded_rig final : public log_rig {
     void run(std::size_t i, runtime::unique_function<runtime::task<void>()> make) override;
     runtime::simulation::world* world() override { return &world_; }
     void start(std::size_t i, runtime::unique_function<runtime::task<void>()> make) override;
+    void vary(runtime::random_source& random) override;
+    bool undecided() override { return disk_.writes_in_flight() > 0; }
     void crash() override;
     // The same, with each decision made by the caller.
     void crash(const storage::simulated::disk_image::chooser& choose);
