@@ -86,7 +86,9 @@ void add_reading(CLI::App& app, parsed_values& values) {
     auto* logs = app.add_subcommand("logs", "Print what a program wrote so far");
     logs->add_option("id", values.logs.id, "Execution id")->required()->type_name("ID");
     logs->add_flag("-f,--follow", values.logs.follow, "Go on until it ends");
-    logs->add_option("--after", values.logs.after, "Skip the events up to this number")->type_name("N");
+    logs->add_option("--after", values.logs.after, "Skip the events up to this number")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{UINT32_MAX}).description(""))
+        ->type_name("N");
 
     auto* show = app.add_subcommand("show", "Show one execution");
     show->add_option("id", values.show.id, "Execution id")->required()->type_name("ID");

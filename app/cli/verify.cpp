@@ -43,7 +43,7 @@ void print_json(const terminal& text, const verified& found) {
     json.member("records", found.report.records).key("cut").begin_array();
     for (const auto& cut : found.report.cut)
         json.begin_object()
-            .member("path", std::string_view(cut.path))
+            .member("path", std::string_view(printable(cut.path)))
             .member("position", cut.position)
             .member("bytes", cut.bytes)
             .end_object();
@@ -51,7 +51,7 @@ void print_json(const terminal& text, const verified& found) {
     if (found.good) {
         json.null();
     } else {
-        json.value(std::string_view(found.report.diagnosis));
+        json.value(std::string_view(printable(found.report.diagnosis)));
     }
     json.end_object();
     text.out(out + "\n");

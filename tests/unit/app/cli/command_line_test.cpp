@@ -1,0 +1,94 @@
+#include "app/cli/command_line.hpp"
+
+#include <gtest/gtest.h>
+
+namespace app::cli {
+namespace {
+
+using strings = std::vector<std::string>;
+
+template <class Command>
+Command parse(const strings& arguments) {
+    const auto out = parse_command_line(arguments, "");
+    EXPECT_TRUE(out.parsed) << out.message;
+    if (!out.parsed) return {};
+    EXPECT_TRUE(std::holds_alternative<Command>(out.parsed->command));
+    return std::get<Command>(out.parsed->command);
+}
+
+common_options common(const strings& arguments, const std::string& variable = "") {
+    const auto out = parse_command_line(arguments, variable);
+    EXPECT_TRUE(out.parsed) << out.message;
+    return out.parsed ? out.parsed->common : common_options{};
+}
+
+TEST(command_line, takes_everything_of_run) {
+    const auto run = parse<run_command>({"run",        "a.py",    "--lang",     "python",  "--lang-version=3.11",
+                                         "--arg",      "one",     "--arg",      "two",     "--stdin",
+                                         "-",          "--limit", "wall_ms=5s", "--limit", "processes=3",
+                                         "--priority", "high",    "--label",    "k=v=w",   "--key",
+                                         "K",          "-d",      "three",      "--",      "-x",
+                                         "--lang"});
+    EXPECT_EQ(run.file, "a.py");
+    EXPECT_EQ(run.lang, "python");
+    EXPECT_EQ(run.lang_version, "3.11");
+    EXPECT_EQ(run.arguments, (strings{"one", "two", "three", "-x", "--lang"}));
+    EXPECT_EQ(run.standard_input, "-");
+    EXPECT_EQ(run.limits, (text_pairs{{"wall_ms", "5s"}, {"processes", "3"}}));
+    EXPECT_EQ(run.labels, (text_pairs{{"k", "v=w"}}));
+    EXPECT_EQ(run.priority, "high");
+    EXPECT_EQ(run.key, "K");
+    EXPECT_TRUE(run.detach);
+}
+
+TEST(command_line, takes_the_other_commands) {
+    EXPECT_TRUE(parse<logs_command>({"logs", "-f", "ID", "--after", "7"}).follow);
+    EXPECT_EQ(parse<logs_command>({"logs", "ID", "--after", "7"}).after, 7U);
+    EXPECT_EQ(parse<show_command>({"show", "ID"}).id, "ID");
+    const auto list = parse<list_command>({"list", "--status", "running", "--label", "a=b", "--limit", "5"});
+    EXPECT_EQ(list.status, "running");
+    EXPECT_EQ(list.labels, (text_pairs{{"a", "b"}}));
+    EXPECT_EQ(list.limit, 5U);
+    EXPECT_EQ(parse<cancel_command>({"cancel", "A", "B"}).ids, (strings{"A", "B"}));
+    parse<stuck_command>({"admin", "stuck"});
+    EXPECT_EQ(parse<verify_command>({"log", "verify"}).directory, "./data");
+    EXPECT_EQ(parse<verify_command>({"log", "verify", "/x"}).directory, "/x");
+    EXPECT_EQ(parse<verify_command>({"log", "verify", "--data", "/x"}).directory, "/x");
+    parse<version_command>({"version"});
+    parse<version_command>({"--version"});
+}
+
+TEST(command_line, takes_common_options_anywhere) {
+    for (const strings& where : {strings{"-o", "json", "--server", "h:1", "--color=never", "list"},
+                                 strings{"list", "-o", "json", "--server", "h:1", "--color=never"}}) {
+        const auto options = common(where);
+        EXPECT_EQ(options.output, output_format::json);
+        EXPECT_EQ(options.server, "h:1");
+        EXPECT_EQ(options.color, color_choice::never);
+    }
+    EXPECT_EQ(common({"list"}).server, "http://127.0.0.1:8080");
+    EXPECT_EQ(common({"list"}, "http://e:2").server, "http://e:2");
+    EXPECT_EQ(common({"list", "--server", "h:1"}, "http://e:2").server, "h:1");
+}
+
+TEST(command_line, answers_mistakes_with_2_and_help_with_0) {
+    for (const strings& wrong :
+         {strings{}, strings{"nope"}, strings{"run"}, strings{"run", "a", "--nope"}, strings{"show"}, strings{"cancel"},
+          strings{"admin"}, strings{"log"}, strings{"list", "x"}, strings{"list", "--limit", "0"},
+          strings{"list", "--limit", "x"}, strings{"run", "a", "--label", "novalue"},
+          strings{"run", "a", "--limit", "=1"}, strings{"list", "-o", "yaml"}, strings{"list", "--color", "x"},
+          strings{"show", "A", "--", "B"}, strings{"logs", "A", "--after", "-1"}}) {
+        const auto out = parse_command_line(wrong, "");
+        EXPECT_FALSE(out.parsed);
+        EXPECT_EQ(out.exit_code, 2);
+        EXPECT_FALSE(out.message.empty());
+    }
+    const auto help = parse_command_line({"run", "--help"}, "");
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_NE(help.message.find("--priority"), std::string::npos);
+    const auto nested = parse_command_line({"log", "verify", "-h"}, "");
+    EXPECT_NE(nested.message.find("DIR"), std::string::npos) << nested.message;
+}
+
+}  // namespace
+}  // namespace app::cli
