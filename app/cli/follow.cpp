@@ -124,7 +124,8 @@ std::string summary_of(const verdict& end) {
     out += ", peak memory " + (used.peak_memory_kb ? human_bytes(*used.peak_memory_kb * 1024) : "unknown");
     if (end.stdout_truncated) out += ", stdout truncated";
     if (end.stderr_truncated) out += ", stderr truncated";
-    if (!end.error_message.empty()) out += ": " + printable(end.error_message);
+    const bool says_more = end.error_message != end.status && end.error_message != end.error_type;
+    if (!end.error_message.empty() && says_more) out += ": " + printable(end.error_message);
     return out;
 }
 

@@ -29,26 +29,28 @@ void say(const terminal& text, std::string_view line) {
     text.error(text.paint_error(style::faint, "weir: " + std::string(line)) + "\n");
 }
 
-task<bool> next_signal(signals* from) {
-    co_await from->async_wait(runtime::use_task);
+// SIGTERM ends this client at once, and the program goes on.
+task<bool> next_interrupt(signals* from) {
+    const int which = co_await from->async_wait(runtime::use_task);
+    if (which == SIGTERM) std::_Exit(exit_interrupted);
     co_return true;
 }
 
 // The first interrupt leaves the program running, a second one soon after it cancels the program, a third ends this
 // client at once. Nothing is buffered here, so ending the process is safe at any time.
 task<void> watch_interrupts(signals* from, const session* with, std::string id) {
-    co_await next_signal(from);
+    co_await next_interrupt(from);
     say(with->text, "interrupted; press Ctrl-C again within 3 s to cancel the program, else it goes on:");
     say(with->text, "  weir logs -f " + id);
     const auto second =
-        co_await runtime::with_deadline(with->home.time().steady() + second_interrupt, next_signal(from));
+        co_await runtime::with_deadline(with->home.time().steady() + second_interrupt, next_interrupt(from));
     if (second.has_error()) std::_Exit(exit_interrupted);
     say(with->text, "cancelling " + id);
     // A connection of its own: the follower's is busy.
     api server(with->home, with->server.server());
     const auto asked = co_await server.call(request("POST", "/api/v1/executions/" + id + "/cancel"));
     if (asked.has_error()) say(with->text, asked.error().message);
-    co_await next_signal(from);
+    co_await next_interrupt(from);
     std::_Exit(exit_interrupted);
 }
 
