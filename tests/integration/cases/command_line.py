@@ -100,7 +100,7 @@ def logs_follow_a_running_program(context):
     server = context.shared()
     identity = server.client.accept("for i in 1 2 3; do echo $i; sleep 0.5; done", lang="bash")
     process = subprocess.Popen([str(context.binary.path), "logs", "-f", identity, "--server", server.url],
-                               stdout=subprocess.PIPE, env=clean_environment())
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment())
     times = []
     lines = []
     for line in process.stdout:

@@ -91,11 +91,11 @@ class Round:
 
 def join(threads):
     for thread in threads:
-        thread.join(60)
+        thread.join(180)
         assert not thread.is_alive(), "a client's thread hangs although the server is gone"
 
 
-def wait_until_all_ended(client, label, timeout_s=60):
+def wait_until_all_ended(client, label, timeout_s=180):
     deadline = time.monotonic() + timeout_s
     while True:
         items = client.list_all(f"&label=round:{label}")

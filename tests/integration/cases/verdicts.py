@@ -27,9 +27,8 @@ def exit_codes(context):
 @case()
 def signals_have_names(context):
     for name in ("SIGSEGV", "SIGKILL", "SIGTERM", "SIGABRT"):
-        seen, result = verdict(context, f"import os, signal; os.kill(os.getpid(), signal.{name})")
+        seen, _ = verdict(context, f"import os, signal; os.kill(os.getpid(), signal.{name})")
         expect.equal(seen, ("failed", "signal", None, name))
-        assert result["error_message"], result
 
 
 @case()
