@@ -29,6 +29,7 @@ void archive_store::fronts::flushed(archive_sequence through) {
     const std::lock_guard lock(mutex_);
     // Flushes are installed in order, but told of by several threads.
     durable_through_.store(std::max(durable_through_.load(), through));
+    last_failure_.clear();
     for (const auto& link : links_) {
         link->home.post([link, through] {
             if (link->front != nullptr) link->front->confirm(through);

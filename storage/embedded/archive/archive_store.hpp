@@ -35,12 +35,12 @@ struct archive_options {
     runtime::nanoseconds flush_after = runtime::seconds(10);  // after a shard's first unconfirmed document
     runtime::nanoseconds retry_after = runtime::seconds(1);   // after a failure, before the disk is tried again
     std::size_t block_cache_bytes = 64U << 20;
-    int background_threads = 2;                               // RocksDB's own, for flushes and compactions
+    int background_threads = 2;  // RocksDB's own, for flushes and compactions
     int open_files_max = 512;
     // Per shard. A single call may exceed the bytes when nothing else waits.
-    std::size_t waiting_bytes_max = 64U << 20;                // documents not yet in the memtable
-    std::size_t group_bytes_max = 8U << 20;                   // documents that go to a helper thread at once
-    std::size_t unconfirmed_puts_max = 1U << 20;              // calls of put() that wait for a flush
+    std::size_t waiting_bytes_max = 64U << 20;    // documents not yet in the memtable
+    std::size_t group_bytes_max = 8U << 20;       // documents that go to a helper thread at once
+    std::size_t unconfirmed_puts_max = 1U << 20;  // calls of put() that wait for a flush
 };
 
 // Read by metrics from any thread; each counts since the start.
