@@ -1,6 +1,6 @@
-// What a fresh box costs: /bin/true by bare fork and exec, by bubblewrap (if installed), and in a box through a broker, in
-// interleaved rounds of one run, so that the ratios are worth something on a noisy machine. And what programs that burn
-// every CPU in boxes do to a thread of the server that sleeps and wakes up.
+// What a fresh box costs: /bin/true by bare fork and exec, by bubblewrap (if installed), and in a box through a broker,
+// in interleaved rounds of one run, so that the ratios are worth something on a noisy machine. And what programs that
+// burn every CPU in boxes do to a thread of the server that sleeps and wakes up.
 //
 //   perf_sandbox_start [rounds [runs of each per round [usual]]]     usual: programs do not give way
 #include <fcntl.h>
@@ -49,7 +49,8 @@ struct series {
 
     [[nodiscard]] double percentile(double part) {
         std::sort(each_ms.begin(), each_ms.end());
-        return each_ms[std::min(each_ms.size() - 1, static_cast<std::size_t>(part * static_cast<double>(each_ms.size())))];
+        return each_ms[std::min(each_ms.size() - 1,
+                                static_cast<std::size_t>(part * static_cast<double>(each_ms.size())))];
     }
     [[nodiscard]] double rate() const { return static_cast<double>(each_ms.size()) * 1000 / all_ms; }
 };
@@ -118,7 +119,8 @@ class boxes {
     void stop_burning(series& into) {
         for (const std::uint64_t run : burning_) {
             const double at = now_ms();
-            static_cast<void>(sandbox::send_packet(socket_.get(), sandbox::kill_packet{run, sandbox::kill_reason::cancelled}));
+            static_cast<void>(
+                sandbox::send_packet(socket_.get(), sandbox::kill_packet{run, sandbox::kill_reason::cancelled}));
             const auto got = sandbox::wait_for_packet(socket_.get(), 20'000);
             if (!got || !std::holds_alternative<sandbox::ended_packet>(got->what)) give_up("a burner does not end");
             into.each_ms.push_back(now_ms() - at);
@@ -246,10 +248,15 @@ int main(int argc, char** argv) {
     const std::size_t rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 10;
     const std::size_t count = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 100;
     const std::vector<const char*> bare{"/bin/true", nullptr};
-    const std::vector<const char*> bubblewrap{"/usr/bin/bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr",
-                                              "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
-                                              "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev",
-                                              "--tmpfs", "/tmp", "--chdir", "/tmp", "/bin/true", nullptr};
+    const std::vector<const char*> bubblewrap{"/usr/bin/bwrap", "--unshare-all", "--die-with-parent",
+                                              "--ro-bind",      "/usr",          "/usr",
+                                              "--symlink",      "usr/bin",       "/bin",
+                                              "--symlink",      "usr/lib",       "/lib",
+                                              "--symlink",      "usr/lib64",     "/lib64",
+                                              "--proc",         "/proc",         "--dev",
+                                              "/dev",           "--tmpfs",       "/tmp",
+                                              "--chdir",        "/tmp",          "/bin/true",
+                                              nullptr};
     const bool has_bubblewrap = access(bubblewrap[0], X_OK) == 0;
     boxes some(argc <= 3);
     series plain{"fork + exec /bin/true"}, wrapped{"bubblewrap --unshare-all"}, one{"box, one in flight"},
@@ -267,14 +274,15 @@ int main(int argc, char** argv) {
         measure_wake_ups(count * 5, busy);
         some.stop_burning(killed);
     }
-    std::printf("%-30s %8s %8s %8s %10s %8s %12s\n", "", "p50 ms", "p99 ms", "per s", "p50 ratio", "rate", "CPU ms each");
+    std::printf("%-30s %8s %8s %8s %10s %8s %12s\n", "", "p50 ms", "p99 ms", "per s", "p50 ratio", "rate",
+                "CPU ms each");
     const double plain_p50 = plain.percentile(0.5);
     for (series* s : {&plain, &wrapped, &one, &two, &make, &join, &remove, &idle, &busy, &killed}) {
         if (s->each_ms.empty()) continue;
         std::printf("%-30s %8.3f %8.3f", s->name.c_str(), s->percentile(0.5), s->percentile(0.99));
         if (s->all_ms > 0)
-            std::printf(" %8.0f %10.2f %8.2f %12.3f", s->rate(), s->percentile(0.5) / plain_p50, s->rate() / plain.rate(),
-                        s->cpu_ms / static_cast<double>(s->each_ms.size()));
+            std::printf(" %8.0f %10.2f %8.2f %12.3f", s->rate(), s->percentile(0.5) / plain_p50,
+                        s->rate() / plain.rate(), s->cpu_ms / static_cast<double>(s->each_ms.size()));
         std::printf("\n");
     }
     return 0;

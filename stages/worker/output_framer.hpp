@@ -19,8 +19,8 @@ struct output_frame {
 };
 
 // One stream of one attempt; no input or output here. A frame whose bytes are valid UTF-8 is text. The beginning of a
-// character waits for its rest, or for finish(). Above the limit everything is dropped; where the stream was text so far
-// the cut steps back to the end of a character, so that cut text is still text.
+// character waits for its rest, or for finish(). Above the limit everything is dropped; where the stream was text so
+// far the cut steps back to the end of a character, so that cut text is still text.
 class output_framer {
   public:
     explicit output_framer(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}

@@ -180,8 +180,10 @@ TEST_F(box, usage_is_measured_from_outside) {
 TEST_F(box, many_at_once_do_not_meet) {
     std::vector<stages::worker::launch_request> requests;
     for (int i = 0; i < 16; ++i) {
-        requests.push_back(sandbox_host::request("bash", "ls /box /tmp /dev/shm | grep -v main; echo $1 > /tmp/mine; "
-                                                         "sleep 0.1; cat /tmp/mine; test $(ls /proc | grep -c '^[0-9]') -lt 6 && echo alone"));
+        requests.push_back(
+            sandbox_host::request("bash",
+                                  "ls /box /tmp /dev/shm | grep -v main; echo $1 > /tmp/mine; "
+                                  "sleep 0.1; cat /tmp/mine; test $(ls /proc | grep -c '^[0-9]') -lt 6 && echo alone"));
         requests.back().args = {std::to_string(i)};
     }
     const auto all = host.run_all(requests);
@@ -194,8 +196,9 @@ TEST_F(box, many_at_once_do_not_meet) {
 TEST_F(box, the_standard_librarys_own_tests_pass) {
     if (access("/usr/lib/python3.11/test/test_json/__init__.py", R_OK) != 0) GTEST_SKIP() << "libpython3.11-testsuite";
     for (const char* module : {"test_json", "test_re", "test_heapq", "test_statistics", "test_tempfile"}) {
-        auto request = sandbox_host::request("python", "import sys, unittest\nfrom test import support\n"
-                                                       "unittest.main(module='test.' + sys.argv.pop(1), verbosity=0)\n");
+        auto request = sandbox_host::request("python",
+                                             "import sys, unittest\nfrom test import support\n"
+                                             "unittest.main(module='test.' + sys.argv.pop(1), verbosity=0)\n");
         request.args = {module};
         request.limits.memory_bytes = 1ULL << 30;
         request.limits.disk_bytes = 256ULL << 20;

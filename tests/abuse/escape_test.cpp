@@ -43,8 +43,8 @@ print(sorted(os.listdir('/dev')), sorted(set(os.listdir('/')) - {'bin', 'lib', '
 TEST_F(escape, only_the_work_places_can_be_written) {
     EXPECT_EQ(python(R"code(
 import os
-for path in ['/', '/usr', '/usr/bin', '/usr/local/lib', '/etc', '/dev', '/var', '/run', '/root', '/proc', '/box', '/tmp',
-             '/dev/shm', '/var/tmp']:
+for path in ['/', '/usr', '/usr/bin', '/usr/local/lib', '/etc', '/dev', '/var', '/run', '/root', '/proc', '/box',
+             '/tmp', '/dev/shm', '/var/tmp']:
     try:
         open(path + '/x', 'w').write('x'); os.unlink(path + '/x')
         print(path)
@@ -77,7 +77,9 @@ print(open('/proc/1/cmdline').read().strip('\0'), open('/proc/1/comm').read().st
 for name in ('environ', 'maps', 'auxv', 'fd', 'cwd', 'exe', 'root', 'mem', 'syscall', 'stack'):
     try:
         path = '/proc/1/' + name
-        print(name, os.listdir(path) if name == 'fd' else os.readlink(path) if name in ('cwd', 'exe', 'root') else open(path, 'rb').read(10))
+        if name == 'fd': print(os.listdir(path))
+        elif name in ('cwd', 'exe', 'root'): print(os.readlink(path))
+        else: print(name, open(path, 'rb').read(10))
     except OSError: pass
 )code"),
               "weir-nursery weir-box\n");
@@ -123,8 +125,10 @@ calls = {  # name: (x86_64 number, aarch64 number, arguments, expected)
     'pidfd_getfd': (438, 438, (0, 0, 0), 'EPERM'), 'kcmp': (312, 272, (1, 1, 0, 0, 0), 'EPERM'),
     'fsopen': (430, 430, (b'tmpfs', 0), 'EPERM'), 'open_tree': (428, 428, (0, 0, 0), 'EPERM'),
     'move_mount': (429, 429, (0, 0, 0, 0, 0), 'EPERM'), 'mount_setattr': (442, 442, (0, 0, 0, 0, 0), 'EPERM'),
-    'clone NEWUSER': (56, 220, (0x10000011, 0, 0, 0, 0), 'EPERM'), 'clone NEWNET': (56, 220, (0x40000011, 0, 0, 0, 0), 'EPERM'),
-    'clone3': (435, 435, (0, 0), 'ENOSYS'), 'a new one': (470, 470, (0, 0), 'ENOSYS'), 'far': (5000, 5000, (0,), 'ENOSYS'),
+    'clone NEWUSER': (56, 220, (0x10000011, 0, 0, 0, 0), 'EPERM'),
+    'clone NEWNET': (56, 220, (0x40000011, 0, 0, 0, 0), 'EPERM'),
+    'clone3': (435, 435, (0, 0), 'ENOSYS'), 'a new one': (470, 470, (0, 0), 'ENOSYS'),
+    'far': (5000, 5000, (0,), 'ENOSYS'),
     'prlimit of pid 1': (302, 261, (1, 7, 0, 0), 'EPERM'), 'TIOCSTI': (16, 29, (0, 0x5412, b'x'), 'EPERM'),
     'TIOCSTI, upper bits set': (16, 29, (0, 0x500005412, b'x'), 'EPERM'),
     'vsock': (41, 198, (40, 1, 0), 'EAFNOSUPPORT'), 'alg': (41, 198, (38, 5, 0), 'EAFNOSUPPORT'),
@@ -133,7 +137,8 @@ calls = {  # name: (x86_64 number, aarch64 number, arguments, expected)
 }
 for name, (a, b, arguments, expected) in calls.items():
     ctypes.set_errno(0)
-    answer = libc.syscall(ctypes.c_long(a if x86 else b), *[ctypes.c_long(x) if isinstance(x, int) else x for x in arguments])
+    arguments = [ctypes.c_long(x) if isinstance(x, int) else x for x in arguments]
+    answer = libc.syscall(ctypes.c_long(a if x86 else b), *arguments)
     got = errno.errorcode.get(ctypes.get_errno(), '0')
     if answer != -1 or got != expected: print(name, answer, got)
 print('end')
@@ -196,8 +201,9 @@ time.sleep(0.5)
 }
 
 TEST_F(escape, no_run_leaves_anything_for_the_next) {
-    const std::string script = "ls -A /box /tmp /dev/shm /var/tmp /run | grep -v -e : -e main.sh | xargs; "
-                               "touch /box/a /tmp/b /dev/shm/c /var/tmp/d; ls /box /tmp | grep -c .";
+    const std::string script =
+        "ls -A /box /tmp /dev/shm /var/tmp /run | grep -v -e : -e main.sh | xargs; "
+        "touch /box/a /tmp/b /dev/shm/c /var/tmp/d; ls /box /tmp | grep -c .";
     const auto first = host.bash(script);
     const auto second = host.bash(script);
     EXPECT_EQ(first.standard_output, second.standard_output);
@@ -205,17 +211,19 @@ TEST_F(escape, no_run_leaves_anything_for_the_next) {
 }
 
 TEST_F(escape, setuid_programs_gain_nothing) {
-    const auto out = host.bash("cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && /tmp/id -u | grep -vx 0 >/dev/null && echo same; "
-                               "su -c id </dev/null >/dev/null 2>&1 || echo refused; grep NoNewPrivs /proc/self/status");
+    const auto out = host.bash(
+        "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && /tmp/id -u | grep -vx 0 >/dev/null && echo same; "
+        "su -c id </dev/null >/dev/null 2>&1 || echo refused; grep NoNewPrivs /proc/self/status");
     EXPECT_EQ(out.standard_output, "same\nrefused\nNoNewPrivs:\t1\n");
 }
 
 TEST_F(escape, kernel_tables_are_masked) {
-    const auto out = host.bash("for f in kallsyms keys key-users cmdline modules interrupts config.gz timer_list; do "
-                               "test -e /proc/$f && test -n \"$(tr -d '\\0' < /proc/$f 2>/dev/null)\" && echo $f; done; "
-                               "for d in bus driver fs irq acpi scsi; do ls /proc/$d 2>/dev/null; done; "
-                               "echo b 2>/dev/null > /proc/sysrq-trigger; echo x 2>/dev/null > /proc/sys/kernel/core_pattern; "
-                               "grep -c . /proc/cpuinfo /proc/meminfo > /dev/null && echo useful");
+    const auto out = host.bash(
+        "for f in kallsyms keys key-users cmdline modules interrupts config.gz timer_list; do "
+        "test -e /proc/$f && test -n \"$(tr -d '\\0' < /proc/$f 2>/dev/null)\" && echo $f; done; "
+        "for d in bus driver fs irq acpi scsi; do ls /proc/$d 2>/dev/null; done; "
+        "echo b 2>/dev/null > /proc/sysrq-trigger; echo x 2>/dev/null > /proc/sys/kernel/core_pattern; "
+        "grep -c . /proc/cpuinfo /proc/meminfo > /dev/null && echo useful");
     EXPECT_EQ(out.standard_output, "useful\n");
 }
 

@@ -142,8 +142,8 @@ void sandbox_host::SetUp() {
     shards_->start();
     sandbox::worker_options worker_options;
     worker_options.runtimes = sandbox::detect_runtimes();
-    worker_ = std::make_unique<sandbox::sandbox_worker>((*shards_)[0], nursery_->take_channel(0),
-                                                        std::move(worker_options));
+    worker_ =
+        std::make_unique<sandbox::sandbox_worker>((*shards_)[0], nursery_->take_channel(0), std::move(worker_options));
     bool good = false;
     shards_->run_and_wait(0, [&] { return start_worker(*worker_, good); });
     ASSERT_TRUE(good) << worker_->problem();

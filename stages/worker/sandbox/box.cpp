@@ -40,8 +40,8 @@ constexpr std::uint64_t stack_hard = 64ULL << 20;
 constexpr std::uint64_t locked_memory = 64ULL << 10;
 constexpr int reports_fd = 3;
 
-// Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may allocate;
-// it never returns.
+// Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may
+// allocate; it never returns.
 class first_process {
   public:
     first_process(const box_context& context, const launch_packet& what, uid_t owner, const box_files& files,
@@ -166,8 +166,8 @@ void first_process::set_limits() {
     limit(RLIMIT_FSIZE, l.disk_bytes, l.disk_bytes, "file size limit");
     limit(RLIMIT_STACK, stack_soft, stack_hard, "stack limit");
     limit(RLIMIT_MEMLOCK, locked_memory, locked_memory, "locked memory limit");
-    // Behind a pids controller only a second wall. Every run has a user id or a user namespace of its own, in which this
-    // counts; pid 1 is one more.
+    // Behind a pids controller only a second wall. Every run has a user id or a user namespace of its own, in which
+    // this counts; pid 1 is one more.
     const std::uint64_t processes = context_.limits_by_process ? l.processes + 1 : l.processes + 64;
     limit(RLIMIT_NPROC, processes, processes, "process limit");
 }
@@ -234,7 +234,8 @@ int first_process::program(void* self_pointer) {
 pid_t first_process::start_program() {
     alignas(16) static std::array<char, 64U << 10> stack;
     // Like vfork: pid 1 goes on when the program has been executed or has failed to be.
-    const pid_t child = clone(&first_process::program, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
+    const pid_t child =
+        clone(&first_process::program, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
     check(child > 0, "start the program");
     if (failed_step_ != nullptr) fail(failed_step_, failed_error_);
     return child;

@@ -21,8 +21,8 @@ namespace stages::worker::sandbox {
 namespace {
 
 constexpr std::int64_t ms = 1'000'000;
-constexpr std::int64_t look_max_ns = 500 * ms;      // at the latest, for CPU time
-constexpr std::int64_t memory_look_ns = 15 * ms;    // where the kernel kills one process of a group, not all
+constexpr std::int64_t look_max_ns = 500 * ms;    // at the latest, for CPU time
+constexpr std::int64_t memory_look_ns = 15 * ms;  // where the kernel kills one process of a group, not all
 constexpr std::uint64_t socket_key = ~0ULL;
 
 std::int64_t now_ns() { return runtime::system_clock().steady().nanoseconds_since_start; }
@@ -45,15 +45,15 @@ std::uint64_t reap(int handle) {
     return microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
 }
 
-// So that the program may open /dev/stdout and the like. Only pipes are the program's own; whatever else was handed over
-// belongs to somebody.
+// So that the program may open /dev/stdout and the like. Only pipes are the program's own; whatever else was handed
+// over belongs to somebody.
 void give_pipe(int file, uid_t owner) {
-    struct stat about {};
+    struct stat about{};
     if (fstat(file, &about) == 0 && S_ISFIFO(about.st_mode)) static_cast<void>(fchown(file, owner, owner) == 0);
 }
 
 bool disk_is_full(int disk) {
-    struct statfs about {};
+    struct statfs about{};
     return fstatfs(disk, &about) == 0 && (about.f_bavail == 0 || about.f_ffree == 0);
 }
 
@@ -212,7 +212,8 @@ void broker::read_reports(std::uint64_t run, box& b) {
             case box_record::kind::began:
                 b.began_ns = record.at_ns;
                 b.wall_deadline_ns =
-                    record.at_ns + static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
+                    record.at_ns +
+                    static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
                 send(started_packet{run});
                 break;
             case box_record::kind::ended:
@@ -272,8 +273,8 @@ ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_
     end.peak_memory_bytes = b.group.peak_memory_bytes();
     end.peak_processes = b.group.peak_processes();
     end.process_limit_hit = b.group.process_limit_hit();
-    end.disk_limit_hit = disk_is_full(b.disk.get()) || (b.exited && WIFSIGNALED(b.exit_status) &&
-                                                        WTERMSIG(b.exit_status) == SIGXFSZ);
+    end.disk_limit_hit =
+        disk_is_full(b.disk.get()) || (b.exited && WIFSIGNALED(b.exit_status) && WTERMSIG(b.exit_status) == SIGXFSZ);
     if (b.group.out_of_memory_kills() > 0) {
         end.how = box_end::killed;
         end.killed_for = kill_reason::memory;

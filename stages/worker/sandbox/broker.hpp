@@ -15,9 +15,9 @@
 namespace stages::worker::sandbox {
 
 struct broker_options {
-    std::uint32_t first_uid = 0;    // of the range that this broker hands out
-    std::uint32_t boxes_max = 0;    // at once; as many user ids
-    std::string group_prefix;       // of the names of its control groups
+    std::uint32_t first_uid = 0;  // of the range that this broker hands out
+    std::uint32_t boxes_max = 0;  // at once; as many user ids
+    std::string group_prefix;     // of the names of its control groups
 };
 
 class broker {
@@ -47,7 +47,8 @@ class broker {
 
     void take_packets();
     void launch(const launch_packet& what, std::vector<descriptor> files);
-    runtime::error_code begin(box& b, const launch_packet& what, const std::vector<descriptor>& files, const char*& step);
+    runtime::error_code begin(box& b, const launch_packet& what, const std::vector<descriptor>& files,
+                              const char*& step);
     void refuse(std::uint64_t run, std::string why);
     void kill(box& b, kill_reason why);
     void read_reports(std::uint64_t run, box& b);
@@ -68,11 +69,11 @@ class broker {
     broker_options options_;
     descriptor events_;
     boxes boxes_;
-    std::vector<bool> seats_;       // taken ones
+    std::vector<bool> seats_;  // taken ones
     std::uint32_t next_seat_ = 0;
     std::uint64_t next_group_ = 0;
     std::uint64_t cpus_ = 1;
-    std::deque<packet> unsent_;     // at most two for each box
+    std::deque<packet> unsent_;  // at most two for each box
     std::vector<box_group> left_groups_;
     // Made while nothing else is to do: a network namespace costs a third of a millisecond.
     bool network_is_fresh_ = false;

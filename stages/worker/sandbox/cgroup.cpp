@@ -69,7 +69,8 @@ std::string unescape(std::string_view text) {
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '3') {
-            plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+            plain.push_back(
+                static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
             i += 3;
         } else {
             plain.push_back(text[i]);
@@ -96,11 +97,17 @@ void sleep_a_little() {
 }
 
 // An idle group gives way at once; the smallest weights are next to it.
-constexpr std::array weight_ways{cpu_weight{"cpu.idle", "1", "0"}, cpu_weight{"cpu.weight", "1", "100"},
-                                 cpu_weight{"cpu.shares", "2", "1024"}};
+constexpr std::array weight_ways{cpu_weight{"cpu.idle", "1"}, cpu_weight{"cpu.weight", "1"},
+                                 cpu_weight{"cpu.shares", "2"}};
+
+// Dying takes CPU time, a millisecond or two, and nothing that dies can use it for anything else: it goes first.
+void put_first(int directory) {
+    static_cast<void>(write_at(directory, "cpu.idle", "0"));
+    static_cast<void>(write_at(directory, "cpu.weight", "10000") || write_at(directory, "cpu.shares", "262144"));
+}
 
 void kill_all_in(int directory) {
-    for (const auto& way : weight_ways) static_cast<void>(write_at(directory, way.file, way.usual));
+    put_first(directory);
     if (write_at(directory, "cgroup.kill", "1")) return;
     const std::string processes = read_at(directory, "cgroup.procs");
     std::string_view rest = processes;
@@ -241,7 +248,8 @@ void cgroup_tree::find_lowest_weight(const hierarchy& h) {
     const std::string name = prefix() + "probe";
     const descriptor probe = make_directory(h.base.get(), name);
     for (const auto& way : weight_ways)
-        if (lowest_weight_ && weight_.file == nullptr && probe && write_at(probe.get(), way.file, way.lowest)) weight_ = way;
+        if (lowest_weight_ && weight_.file == nullptr && probe && write_at(probe.get(), way.file, way.lowest))
+            weight_ = way;
     unlinkat(h.base.get(), name.c_str(), AT_REMOVEDIR);
 }
 
@@ -286,7 +294,8 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
     hierarchy h;
     const std::string offered = read_at(AT_FDCWD, (base + "/cgroup.controllers").c_str());
     std::string problem;
-    if (!has_word(offered, "memory") || !has_word(offered, "pids")) problem = "no memory and pids controllers in " + base;
+    if (!has_word(offered, "memory") || !has_word(offered, "pids"))
+        problem = "no memory and pids controllers in " + base;
     if (problem.empty()) problem = open_base(h, base);
     descriptor home;
     if (problem.empty() && !enable_v2(h, whole_view, server, home)) {
@@ -339,7 +348,8 @@ bool cgroup_tree::try_cgroup1(const std::vector<mount_entry>& mounts, const std:
         }
     }
     for (std::size_t i = 0; i < controller_count; ++i)
-        if ((mounted >> i & 1U) == 0) missing_.push_back("cgroup1: no " + std::string(controller_names[i]) + " controller");
+        if ((mounted >> i & 1U) == 0)
+            missing_.push_back("cgroup1: no " + std::string(controller_names[i]) + " controller");
     const unsigned needed = bit(controller::memory) | bit(controller::pids);
     return (have & needed) == needed;
 }
@@ -358,7 +368,8 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
         group.directories_.push_back(std::move(directory));
     }
     const bool v2 = level_ == rung::cgroup2;
-    if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest)) return last_error();
+    if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest))
+        return last_error();
     if (group.of(controller::cpuacct) >= 0)
         group.cpu_file_.reset(
             openat(group.of(controller::cpuacct), v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC));
@@ -371,7 +382,9 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
 }
 
 void cgroup_tree::sweep() const {
-    const auto begins = [](const std::string& text, const std::string& with) { return text.compare(0, with.size(), with) == 0; };
+    const auto begins = [](const std::string& text, const std::string& with) {
+        return text.compare(0, with.size(), with) == 0;
+    };
     for (const auto& h : hierarchies_)
         for (const auto& name : names_in(h.base.get()))
             if (begins(name, name_ + ".") && !begins(name, prefix()) && name != name_ + ".server")
@@ -412,7 +425,7 @@ runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint6
 }
 
 void box_group::hasten() const {
-    if (weight_.file != nullptr) static_cast<void>(write_at(of(controller::cpu), weight_.file, weight_.usual));
+    if (of(controller::cpu) >= 0) put_first(of(controller::cpu));
 }
 
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
@@ -438,8 +451,8 @@ std::optional<std::uint64_t> box_group::cpu_us() const {
 
 std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
     if (of(controller::memory) < 0) return std::nullopt;
-    return to_number(read_at(of(controller::memory),
-                             level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
+    return to_number(
+        read_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
 }
 
 std::optional<std::uint64_t> box_group::peak_processes() const {

@@ -1,9 +1,9 @@
 // The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
-// mixed and v2 has none); or none, where only rlimits stand. Boxes are siblings of the server's threads, each in a group
-// of its own and of the lowest CPU weight, so that a server that wakes up has the CPU at once:
+// mixed and v2 has none); or none, where only rlimits stand. Boxes are siblings of the server's threads, each in a
+// group of its own and of the lowest CPU weight, so that a server that wakes up has the CPU at once:
 //
 //   <base>/<name>.<life>.<box>   <base> is the server's own group, or the top one; <life> is new at every start
-//   <base>/<name>.server         only for cgroup2 below the root, where a group may not have both processes and children
+//   <base>/<name>.server         only for cgroup2 below the root: a group there has processes or limited children
 //
 // What is called <name> and has another life is of an earlier one, and is killed and removed by sweep().
 // Everything here is called by the nursery and its brokers, which have one thread each.
@@ -27,7 +27,7 @@ enum class rung : std::uint8_t { cgroup2 = 0, cgroup1 = 1, rlimit = 2 };
 std::string_view to_string(rung value);  // "cgroup2", "cgroup1", "rlimit"
 
 struct mount_entry {
-    std::string root;     // which part of the file system is mounted
+    std::string root;  // which part of the file system is mounted
     std::string point;
     std::string type;
     std::string options;  // of the file system: controllers, for cgroup
@@ -50,19 +50,18 @@ bool has_word(std::string_view list, std::string_view word);
 enum class controller : std::uint8_t { memory = 0, pids, cpuacct, cpu };
 inline constexpr std::size_t controller_count = 4;
 
-// How a group gets the lowest share of the CPU and a usual one; without a file this machine has no way.
+// How a group gets the lowest share of the CPU; without a file this machine has no way.
 struct cpu_weight {
     const char* file = nullptr;
     const char* lowest = nullptr;
-    const char* usual = nullptr;
 };
 
 class box_group;
 
 class cgroup_tree {
   public:
-    // Never fails: it ends at the rung `rlimit`, and missing() says why. Where the server's group is needed, `server` and
-    // the calling process are moved into it.
+    // Never fails: it ends at the rung `rlimit`, and missing() says why. Where the server's group is needed, `server`
+    // and the calling process are moved into it.
     static cgroup_tree make(const std::string& name, rung highest, bool lowest_weight, pid_t server);
 
     [[nodiscard]] rung level() const { return level_; }
@@ -137,9 +136,9 @@ class box_group {
     rung level_ = rung::rlimit;
     bool dies_as_one_ = false;
     cpu_weight weight_;
-    std::vector<descriptor> directories_;                         // one for each hierarchy
-    std::array<int, controller_count> place_{-1, -1, -1, -1};     // the directory of each controller
-    descriptor cpu_file_;                                         // read again and again while the box runs
+    std::vector<descriptor> directories_;                      // one for each hierarchy
+    std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
+    descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
 };
 

@@ -35,7 +35,7 @@ runtime::result<descriptor> put_into_memory(std::string_view bytes) {
 }
 
 std::optional<std::string> take_from_memory(int memory) {
-    struct stat about {};
+    struct stat about{};
     // Sealed, so that what is read cannot change, nor the read be cut short, while it goes on.
     const int seals = fcntl(memory, F_GET_SEALS);
     if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_WRITE)) != (F_SEAL_SHRINK | F_SEAL_WRITE)) return std::nullopt;

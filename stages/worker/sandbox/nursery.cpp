@@ -44,8 +44,8 @@ void close_all_but(std::vector<int> kept) {
     close_range(next, ~0U, 0);
 }
 
-// A box can read the command line of its pid 1, which is a copy of this process. What lies there is the server's command
-// line and, behind it, its environment: both go. `title` is shown instead.
+// A box can read the command line of its pid 1, which is a copy of this process. What lies there is the server's
+// command line and, behind it, its environment: both go. `title` is shown instead.
 void forget_command_line(const std::string& title) {
     std::FILE* file = std::fopen("/proc/self/stat", "r");
     if (file == nullptr) return;
@@ -57,8 +57,8 @@ void forget_command_line(const std::string& title) {
     const char* at = std::strrchr(text, ')');
     for (int field = 2; at != nullptr && field < 48; ++field) at = std::strchr(at + 1, ' ');
     unsigned long begin = 0, end = 0, environment_begin = 0, environment_end = 0;
-    if (at == nullptr ||
-        std::sscanf(at, "%lu %lu %lu %lu", &begin, &end, &environment_begin, &environment_end) != 4 || begin >= end)
+    if (at == nullptr || std::sscanf(at, "%lu %lu %lu %lu", &begin, &end, &environment_begin, &environment_end) != 4 ||
+        begin >= end)
         return;
     std::memset(reinterpret_cast<char*>(begin), 0, end - begin);
     std::memcpy(reinterpret_cast<char*>(begin), title.data(), std::min(title.size(), end - begin - 1));

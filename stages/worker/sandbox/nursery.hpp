@@ -1,6 +1,6 @@
 // The process from which all brokers come. A server with threads must not fork, so main() forks the nursery first; the
-// nursery then forks a broker whenever a shard asks for one, also to replace one that died. It dies with the main thread,
-// takes its brokers along, and removes the control groups.
+// nursery then forks a broker whenever a shard asks for one, also to replace one that died. It dies with the main
+// thread, takes its brokers along, and removes the control groups.
 #pragma once
 
 #include <sys/types.h>
@@ -19,9 +19,9 @@ struct launcher_options {
     // The name of this server's control group, the same at every start of the same server and no other's: whatever an
     // earlier life has left under it is killed and removed when the first broker is asked for.
     std::string group_name = "weir";
-    std::uint32_t first_uid = 200'000;     // a root server's programs run as ids from here on, each broker has its range
-    std::uint32_t boxes_max = 256;         // at once, of one broker
-    rung highest_rung = rung::cgroup2;     // to go down the ladder on purpose
+    std::uint32_t first_uid = 200'000;  // a root server's programs run as ids from here on, each broker has its range
+    std::uint32_t boxes_max = 256;      // at once, of one broker
+    rung highest_rung = rung::cgroup2;  // to go down the ladder on purpose
     // Programs get only the CPU time that nobody else on the machine wants: so the server answers as if they were not
     // there, and so they stand still while something else takes all CPUs. Else they compete like any other process.
     bool leftover_cpu = true;

@@ -139,7 +139,8 @@ bool has_nul(const std::vector<std::string>& values) {
 bool sensible(const launch_packet& p) {
     const box_limits& l = p.limits;
     if (l.wall_ms == 0 || l.cpu_ms == 0 || l.memory_bytes == 0 || l.processes == 0 || l.disk_bytes == 0) return false;
-    if (p.executable.empty() || p.executable.front() != '/' || p.executable.find('\0') != std::string::npos) return false;
+    if (p.executable.empty() || p.executable.front() != '/' || p.executable.find('\0') != std::string::npos)
+        return false;
     if (p.arguments.empty() || has_nul(p.arguments) || has_nul(p.environment)) return false;
     const std::string& name = p.file_name;
     return name.size() <= 255 && name != "." && name != ".." && name.find('/') == std::string::npos &&

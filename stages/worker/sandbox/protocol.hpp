@@ -1,6 +1,6 @@
-// What a shard and its broker say to each other, as bytes. Sans-I/O: encoding and decoding only; channel.hpp carries the
-// packets. A packet is a 4-byte head (magic, version, type) and its fields, little-endian, strings with a 32-bit length.
-// The decoder believes nothing: whatever is too long, too many, left over or cut short gives no packet.
+// What a shard and its broker say to each other, as bytes. Sans-I/O: encoding and decoding only; channel.hpp carries
+// the packets. A packet is a 4-byte head (magic, version, type) and its fields, little-endian, strings with a 32-bit
+// length. The decoder believes nothing: whatever is too long, too many, left over or cut short gives no packet.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace stages::worker::sandbox {
 
 inline constexpr std::uint8_t protocol_version = 1;
-inline constexpr std::size_t packet_bytes_max = 2U << 20;    // a script, its arguments and the environment
+inline constexpr std::size_t packet_bytes_max = 2U << 20;  // a script, its arguments and the environment
 inline constexpr std::size_t arguments_max = 128;
 inline constexpr std::size_t environment_max = 128;
 

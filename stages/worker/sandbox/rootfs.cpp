@@ -21,18 +21,18 @@ namespace {
 
 // What is copied of the machine's /etc, as far as everybody may read it: interpreters and their libraries look there.
 constexpr std::array copied_from_etc{
-    "alternatives", "ssl",       "ca-certificates", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
-    "timezone",     "python3",   "python3.11",      "python3.12",  "python3.13", "nodejs",       "mime.types",
-    "services",     "protocols", "os-release",      "debian_version", "locale.alias", "inputrc",  "magic"};
+    "alternatives", "ssl",       "ca-certificates", "ld.so.cache",    "ld.so.conf",   "ld.so.conf.d", "localtime",
+    "timezone",     "python3",   "python3.11",      "python3.12",     "python3.13",   "nodejs",       "mime.types",
+    "services",     "protocols", "os-release",      "debian_version", "locale.alias", "inputrc",      "magic"};
 constexpr std::size_t copied_entries_max = 8192;
 constexpr std::size_t copied_bytes_max = 16U << 20;
 
 constexpr std::array devices{std::pair{"null", 3U}, std::pair{"zero", 5U}, std::pair{"full", 7U},
                              std::pair{"random", 8U}, std::pair{"urandom", 9U}};
 
-constexpr std::array masked_in_proc{"kcore",   "keys",       "key-users", "kallsyms", "timer_list", "sysrq-trigger",
+constexpr std::array masked_in_proc{"kcore",   "keys",       "key-users", "kallsyms",  "timer_list",  "sysrq-trigger",
                                     "cmdline", "interrupts", "modules",   "config.gz", "sched_debug", "acpi",
-                                    "bus",     "driver",     "fs",        "irq",      "scsi"};
+                                    "bus",     "driver",     "fs",        "irq",       "scsi"};
 
 // Collects the first thing that went wrong; what follows it is skipped.
 class builder {
@@ -108,7 +108,7 @@ void builder::link_or_bind(const char* name) {
         check(symlinkat(target, root_.get(), name) == 0, source);
         return;
     }
-    struct stat about {};
+    struct stat about{};
     if (stat(source.c_str(), &about) != 0 || !S_ISDIR(about.st_mode)) return;
     check(mkdirat(root_.get(), name, 0755) == 0 || errno == EEXIST, source);
     bind(source.c_str(), name, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, AT_RECURSIVE);
@@ -149,7 +149,7 @@ void builder::copy_file(int from, int to, const char* name) {
 
 // Only what everybody may read, links as links. A file that is missing in the copy is missing for the program, no more.
 void builder::copy(int from, int to, const char* name, int depth) {
-    struct stat about {};
+    struct stat about{};
     if (++copied_entries_ > copied_entries_max || depth > 8) return;
     if (fstatat(from, name, &about, AT_SYMLINK_NOFOLLOW) != 0) return;
     if (S_ISLNK(about.st_mode)) {
@@ -216,7 +216,7 @@ void builder::fill_dev() {
 
 void builder::find_masks(rootfs& out) {
     for (const char* name : masked_in_proc) {
-        struct stat about {};
+        struct stat about{};
         const std::string path = std::string("/proc/") + name;
         if (lstat(path.c_str(), &about) != 0) continue;
         // What only root may read or write, no program can.

@@ -1,7 +1,7 @@
-// The file system that every box begins with: a small read-only tmpfs with the machine's /usr bound into it, an /etc and
-// a /dev of its own, and empty places for what each box mounts. The nursery builds it once, in a private mount namespace,
-// and moves into it (pivot_root, the old root detached): so neither a broker nor a box can name a file of the machine
-// that is not in it, and a box copies only a handful of mounts.
+// The file system that every box begins with: a small read-only tmpfs with the machine's /usr bound into it, an /etc
+// and a /dev of its own, and empty places for what each box mounts. The nursery builds it once, in a private mount
+// namespace, and moves into it (pivot_root, the old root detached): so neither a broker nor a box can name a file of
+// the machine that is not in it, and a box copies only a handful of mounts.
 #pragma once
 
 #include <cstdint>

@@ -123,8 +123,7 @@ installed_runtime find_node() {
     installed_runtime node;
     node.info.lang = "node";
     node.info.file_extension = "js";
-    node.info.example_script =
-        "const name = process.argv[2] ?? \"world\";\nconsole.log(`Hello, ${name}!`);\n";
+    node.info.example_script = "const name = process.argv[2] ?? \"world\";\nconsole.log(`Hello, ${name}!`);\n";
     std::string preferred;
     for (const char* candidate : {"/usr/bin/node", "/usr/local/bin/node", "/usr/bin/nodejs"}) {
         const std::string path = visible_in_box(candidate);

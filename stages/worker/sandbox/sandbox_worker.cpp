@@ -35,16 +35,16 @@ error_code last_error() { return {errno, boost::system::system_category()}; }
 
 std::size_t index_of(output_stream which) { return static_cast<std::size_t>(which); }
 
-// A pipe that holds all of it and has no writer: byte-exact, then end of file, and nobody has to pump. What is too large
-// for a pipe here is a sealed file in memory.
+// A pipe that holds all of it and has no writer: byte-exact, then end of file, and nobody has to pump. What is too
+// large for a pipe here is a sealed file in memory.
 result<descriptor> make_standard_input(const std::string& bytes) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return last_error();
     descriptor read_end(ends[0]);
     const descriptor write_end(ends[1]);
-    const bool fits = bytes.size() <= 16U * 4096U ||
-                      fcntl(write_end.get(), F_SETPIPE_SZ, static_cast<int>(bytes.size())) >=
-                          static_cast<int>(bytes.size());
+    const bool fits =
+        bytes.size() <= 16U * 4096U ||
+        fcntl(write_end.get(), F_SETPIPE_SZ, static_cast<int>(bytes.size())) >= static_cast<int>(bytes.size());
     if (fits) {
         fcntl(write_end.get(), F_SETFL, O_NONBLOCK);
         if (bytes.empty() || ::write(write_end.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()))
@@ -81,7 +81,7 @@ struct sandbox_worker::active_run {
     std::uint64_t output_bytes = 0;
     int readers = 0;
     bool begun = false;
-    bool output_over = false;           // whatever is not in the pipes by now will never come
+    bool output_over = false;  // whatever is not in the pipes by now will never come
     std::optional<ended_packet> end;
     runtime::event changed;
 };
@@ -105,8 +105,8 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     const auto runtime = std::find_if(options_.runtimes.begin(), options_.runtimes.end(),
                                       [&](const auto& r) { return r.info.lang == request.lang; });
     launch_packet what;
-    what.limits = {request.limits.wall_ms, request.limits.cpu_ms, request.limits.memory_bytes,
-                   request.limits.processes, request.limits.disk_bytes};
+    what.limits = {request.limits.wall_ms, request.limits.cpu_ms, request.limits.memory_bytes, request.limits.processes,
+                   request.limits.disk_bytes};
     what.executable = executable;
     what.file_name = "main." + runtime->info.file_extension;
     what.file_bytes = std::move(request.script);
@@ -206,7 +206,8 @@ task<verdict> sandbox_worker::run_box(launch_packet what, std::string standard_i
 
 // From the launch to the end of the tree and of its output.
 task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
-    const std::stop_callback on_stop(stop, [this, number = run->number] { request_kill(number, kill_reason::cancelled); });
+    const std::stop_callback on_stop(stop,
+                                     [this, number = run->number] { request_kill(number, kill_reason::cancelled); });
     while (!run->begun && !run->end) co_await run->changed.wait();
     if (run->begun) {
         co_await run->watch->started();

@@ -26,9 +26,9 @@
 namespace stages::worker::sandbox {
 
 struct worker_options {
-    std::vector<installed_runtime> runtimes;       // of detect_runtimes()
-    runtime::milliseconds broker_wait{5000};       // how long a launch waits while there is no broker
-    runtime::milliseconds overdue{10'000};         // a broker that is silent so long past a wall limit is killed
+    std::vector<installed_runtime> runtimes;  // of detect_runtimes()
+    runtime::milliseconds broker_wait{5000};  // how long a launch waits while there is no broker
+    runtime::milliseconds overdue{10'000};    // a broker that is silent so long past a wall limit is killed
 };
 
 struct worker_counters {

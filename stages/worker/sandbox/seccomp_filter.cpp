@@ -30,21 +30,79 @@ constexpr std::uint32_t native_architecture = AUDIT_ARCH_AARCH64;
 constexpr std::uint32_t first_unknown_number = 457;
 constexpr std::uint32_t x32_bit = 0x40000000;
 
-// Mounts and roots; namespaces; other processes; the kernel itself; keys; time and accounting; io_uring, which goes around
-// any filter; and what no program needs.
-constexpr std::array denied{
-    "mount", "umount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
-    "fspick", "mount_setattr", "name_to_handle_at", "open_by_handle_at", "quotactl", "quotactl_fd", "swapon", "swapoff",
-    "unshare", "setns",
-    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "pidfd_getfd", "kcmp",
-    "bpf", "perf_event_open", "userfaultfd", "kexec_load", "kexec_file_load", "init_module", "finit_module",
-    "delete_module", "create_module", "query_module", "get_kernel_syms", "reboot", "syslog", "iopl", "ioperm",
-    "modify_ldt", "uselib", "lookup_dcookie", "nfsservctl", "_sysctl", "sysfs", "ustat", "vhangup", "personality",
-    "memfd_secret", "fanotify_init", "fanotify_mark", "move_pages", "migrate_pages", "mbind", "set_mempolicy",
-    "set_mempolicy_home_node",
-    "add_key", "keyctl", "request_key",
-    "acct", "clock_adjtime", "adjtimex", "clock_settime", "settimeofday", "stime",
-    "io_uring_setup", "io_uring_enter", "io_uring_register"};
+// Mounts and roots; namespaces; other processes; the kernel itself; keys; time and accounting; io_uring, which goes
+// around any filter; and what no program needs.
+constexpr std::array denied{"mount",
+                            "umount",
+                            "umount2",
+                            "pivot_root",
+                            "chroot",
+                            "move_mount",
+                            "open_tree",
+                            "fsopen",
+                            "fsconfig",
+                            "fsmount",
+                            "fspick",
+                            "mount_setattr",
+                            "name_to_handle_at",
+                            "open_by_handle_at",
+                            "quotactl",
+                            "quotactl_fd",
+                            "swapon",
+                            "swapoff",
+                            "unshare",
+                            "setns",
+                            "ptrace",
+                            "process_vm_readv",
+                            "process_vm_writev",
+                            "process_madvise",
+                            "process_mrelease",
+                            "pidfd_getfd",
+                            "kcmp",
+                            "bpf",
+                            "perf_event_open",
+                            "userfaultfd",
+                            "kexec_load",
+                            "kexec_file_load",
+                            "init_module",
+                            "finit_module",
+                            "delete_module",
+                            "create_module",
+                            "query_module",
+                            "get_kernel_syms",
+                            "reboot",
+                            "syslog",
+                            "iopl",
+                            "ioperm",
+                            "modify_ldt",
+                            "uselib",
+                            "lookup_dcookie",
+                            "nfsservctl",
+                            "_sysctl",
+                            "sysfs",
+                            "ustat",
+                            "vhangup",
+                            "personality",
+                            "memfd_secret",
+                            "fanotify_init",
+                            "fanotify_mark",
+                            "move_pages",
+                            "migrate_pages",
+                            "mbind",
+                            "set_mempolicy",
+                            "set_mempolicy_home_node",
+                            "add_key",
+                            "keyctl",
+                            "request_key",
+                            "acct",
+                            "clock_adjtime",
+                            "adjtimex",
+                            "clock_settime",
+                            "settimeofday",
+                            "stime",
+                            "io_uring_setup",
+                            "io_uring_enter",
+                            "io_uring_register"};
 
 // cgroup (0x02000000) and time (0x80) namespaces are missing in older headers.
 constexpr std::array<std::uint64_t, 8> namespace_flags{CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
@@ -96,7 +154,8 @@ void fill(policy& p) {
     p.attribute(SCMP_FLTATR_CTL_NNP, 0);
     for (const char* call : denied) p.refuse(call, EPERM);
     p.refuse("clone3", ENOSYS);
-    for (const std::uint64_t flag : namespace_flags) p.refuse("clone", EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, flag, flag));
+    for (const std::uint64_t flag : namespace_flags)
+        p.refuse("clone", EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, flag, flag));
     refuse_socket_families(p);
     // The kernel looks at 32 bits of the request; so do we, or the upper ones would hide it.
     for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}})
@@ -110,7 +169,8 @@ constexpr sock_filter jump(std::uint16_t code, std::uint32_t value, std::uint8_t
     return {code, yes, no, value};
 }
 
-// What libseccomp cannot say: every number from here on is unknown. Foreign architectures and x32 go on to its own check.
+// What libseccomp cannot say: every number from here on is unknown. Foreign architectures and x32 go on to its own
+// check.
 std::vector<sock_filter> unknown_numbers() {
     return {statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
             jump(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 0, 4),

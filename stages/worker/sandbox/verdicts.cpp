@@ -19,8 +19,10 @@ std::string message_of(cause why, const program_limits& limits) {
     switch (why) {
         case cause::timeout_wall: return "ran longer than wall_ms: " + std::to_string(limits.wall_ms);
         case cause::timeout_cpu: return "used more CPU time than cpu_ms: " + std::to_string(limits.cpu_ms);
-        case cause::out_of_memory: return "needed more memory than memory_bytes: " + std::to_string(limits.memory_bytes);
-        case cause::output_limit: return "wrote more to a stream than output_bytes: " + std::to_string(limits.output_bytes);
+        case cause::out_of_memory:
+            return "needed more memory than memory_bytes: " + std::to_string(limits.memory_bytes);
+        case cause::output_limit:
+            return "wrote more to a stream than output_bytes: " + std::to_string(limits.output_bytes);
         case cause::process_limit: return "was refused a process beyond processes: " + std::to_string(limits.processes);
         case cause::disk_limit: return "filled its disk of disk_bytes: " + std::to_string(limits.disk_bytes);
         default: return {};
@@ -44,19 +46,17 @@ verdict verdict_of(const ended_packet& end, const program_limits& limits) {
         if (end.how == box_end::exited) out.exit_code = end.code;
         if (end.how == box_end::signaled) out.signal = end.code;
         const bool went_wrong = end.how == box_end::signaled || end.code != 0;
-        if (went_wrong && end.process_limit_hit) out.ended_by = cause::process_limit;
-        else if (went_wrong && end.disk_limit_hit) out.ended_by = cause::disk_limit;
+        if (went_wrong && end.process_limit_hit)
+            out.ended_by = cause::process_limit;
+        else if (went_wrong && end.disk_limit_hit)
+            out.ended_by = cause::disk_limit;
     }
     if (out.message.empty()) out.message = message_of(out.ended_by, limits);
     return out;
 }
 
 std::vector<std::string> box_environment() {
-    return {"PATH=/usr/local/bin:/usr/bin:/bin",
-            "HOME=/box",
-            "SHELL=/bin/bash",
-            "PWD=/box",
-            "LANG=C.UTF-8",
+    return {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/box", "SHELL=/bin/bash", "PWD=/box", "LANG=C.UTF-8",
             "TMPDIR=/tmp",
             // The first line of a slow program is seen when it is printed, not when a buffer is full.
             "PYTHONUNBUFFERED=1"};

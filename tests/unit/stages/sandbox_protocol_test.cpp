@@ -83,7 +83,8 @@ TEST(sandbox_protocol, changed_packets_do_no_harm) {
     const auto all = one_of_each();
     for (int round = 0; round < 100'000; ++round) {
         std::string bytes = encode(all[random.below(all.size())]);
-        for (std::uint64_t i = random.below(4); i < 4; ++i) bytes[random.below(bytes.size())] = static_cast<char>(random.next());
+        for (std::uint64_t i = random.below(4); i < 4; ++i)
+            bytes[random.below(bytes.size())] = static_cast<char>(random.next());
         if (const auto what = decode(bytes)) EXPECT_TRUE(*decode(encode(*what)) == *what);
     }
 }
