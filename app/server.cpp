@@ -81,17 +81,17 @@ task<void> server::open_directory() {
         co_return;
     }
     process_.directory_disk = std::move(*disk);
-    process_.log_directory = std::make_unique<storage::embedded::log_directory>(
-        shards_[0], *process_.directory_disk, directory_options(process_.values));
+    process_.log_directory = std::make_unique<storage::embedded::log_directory>(shards_[0], *process_.directory_disk,
+                                                                                directory_options(process_.values));
     const auto opened = co_await process_.log_directory->open();
     const auto& found = process_.log_directory->recovered();
     if (!opened) {
         fail(found.diagnosis.empty() ? opened.error().message() : found.diagnosis);
         co_return;
     }
-    runtime::log(log_level::info, "the log is open",
-                 {{"epoch", found.epoch}, {"clean", found.was_clean}, {"segments", found.segments},
-                  {"records", found.records}});
+    runtime::log(
+        log_level::info, "the log is open",
+        {{"epoch", found.epoch}, {"clean", found.was_clean}, {"segments", found.segments}, {"records", found.records}});
     for (const auto& cut : found.cut)
         runtime::log(log_level::warning, "a torn last batch was cut off",
                      {{"file", cut.path}, {"position", cut.position}, {"bytes", cut.bytes}});
@@ -114,8 +114,7 @@ task<void> server::start_shard(std::size_t i) {
 
 task<void> server::listen() {
     const auto listening = co_await front_door_->start();
-    if (!listening)
-        fail("cannot listen on " + process_.values.listen.to_string() + ": " + listening.error().message());
+    if (!listening) fail("cannot listen on " + process_.values.listen.to_string() + ": " + listening.error().message());
 }
 
 bool server::start() {

@@ -17,13 +17,13 @@ using runtime::task;
 
 namespace {
 
-constexpr std::size_t read_bytes_min = 1024;            // room for one read of a head
-constexpr std::size_t body_read_bytes = 64 * 1024;      // and of a body
-constexpr std::size_t joined_body_max = 16 * 1024;      // an answer up to here goes out in one write with its head
-constexpr std::size_t kept_bytes_max = 64 * 1024;       // buffers above this are given back after a request
-constexpr std::size_t large_answer_bytes = 64 * 1024;   // answers above this count against http.answers_bytes_max
-constexpr std::size_t json_padding = 64;                // spares the JSON reader a copy
-constexpr unsigned requests_in_a_row = 64;              // then others have their turn
+constexpr std::size_t read_bytes_min = 1024;           // room for one read of a head
+constexpr std::size_t body_read_bytes = 64 * 1024;     // and of a body
+constexpr std::size_t joined_body_max = 16 * 1024;     // an answer up to here goes out in one write with its head
+constexpr std::size_t kept_bytes_max = 64 * 1024;      // buffers above this are given back after a request
+constexpr std::size_t large_answer_bytes = 64 * 1024;  // answers above this count against http.answers_bytes_max
+constexpr std::size_t json_padding = 64;               // spares the JSON reader a copy
+constexpr unsigned requests_in_a_row = 64;             // then others have their turn
 
 // The limit that a refusal tells of, if it does.
 void name_limit(problem& what, refusal why, const server_limits& limits) {
@@ -83,7 +83,7 @@ task<void> connection::run() {
         go_on = co_await serve();
         after_request();
         // Much sent at once must not keep the shard from everybody else.
-        if (++served_ % requests_in_a_row == 0 && !in_.view().empty()) co_await runtime::sleep_for(milliseconds(0));
+        if (++served_ % requests_in_a_row == 0 && !in_.view().empty()) co_await runtime::yield();
     }
     if (moved_) co_return;
     const auto& limits = owner_.here().config.limits;
@@ -150,8 +150,8 @@ task<bool> connection::serve() {
     if (head_.has_body()) {
         refusal_ = decoder_.begin(head_);
         const bool wanted = found.found != nullptr && found.found->takes_body;
-        if (refusal_ == refusal::none && !wanted && (head_.expects_continue || !head_.content_length ||
-                                                     in_.view().size() < next_ + head_.content_length)) {
+        if (refusal_ == refusal::none && !wanted &&
+            (head_.expects_continue || !head_.content_length || in_.view().size() < next_ + head_.content_length)) {
             // Nobody wants this body, so nobody waits for it: answer, and end the connection behind it.
             keep_alive_ = false;
         } else if (refusal_ == refusal::none) {
@@ -195,7 +195,8 @@ task<bool> connection::read_body(bool& ended) {
         // Everything behind the head was used: it makes room for more.
         in_.truncate(head_size);
         next_ = head_size;
-        const auto earned = runtime::seconds(body_.size() / std::max<std::uint64_t>(1, limits.body_rate_min_bytes_per_s));
+        const auto earned =
+            runtime::seconds(body_.size() / std::max<std::uint64_t>(1, limits.body_rate_min_bytes_per_s));
         const auto whole = begin + milliseconds(limits.body_deadline_ms) + earned;
         const auto deadline = std::min(whole, after_ms(limits.body_idle_ms));
         const auto wanted = head_.chunked ? body_read_bytes : head_.content_length - body_.size();
@@ -289,7 +290,7 @@ task<bool> connection::answer(response what) {
     if (sent && !bytes.empty()) sent = co_await wire_.write(bytes, idle);
     if (sent && with_body && !joined) sent = co_await wire_.write(what.body, idle);
     if (!sent && wire_.expired()) owner_.here().limit_reached("http.write_deadline_ms");
-    co_return sent && keep_alive_;
+    co_return sent&& keep_alive_;
 }
 
 task<bool> connection::answer_pieces(response what, answer_frame frame) {

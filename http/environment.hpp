@@ -19,11 +19,11 @@ struct server_metrics {
     runtime::metrics_registry& registry;
     runtime::gauge& connections_open;
     runtime::counter& connections_accepted;
-    runtime::counter& connections_moved;   // to the shard of the execution they stream
-    runtime::counter& accept_pauses;       // no file descriptors left
+    runtime::counter& connections_moved;  // to the shard of the execution they stream
+    runtime::counter& accept_pauses;      // no file descriptors left
     runtime::counter& requests;
-    runtime::counter& refusals;            // by the front door
-    runtime::counter* answers[6];          // by the status' first digit
+    runtime::counter& refusals;    // by the front door
+    runtime::counter* answers[6];  // by the status' first digit
     runtime::gauge& streams_open;
     runtime::counter& streams;
     runtime::counter& events_sent;

@@ -20,7 +20,8 @@ std::optional<query> query::parse(std::string_view text) {
         if (out.parameters_.size() == parameters_max) return std::nullopt;
         const auto equals = pair.find('=');
         auto name = percent_decoded(pair.substr(0, equals), true);
-        auto value = percent_decoded(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+        auto value =
+            percent_decoded(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
         if (!name || !value || !runtime::is_utf8(*name) || !runtime::is_utf8(*value)) return std::nullopt;
         out.parameters_.emplace_back(std::move(*name), std::move(*value));
     }

@@ -20,7 +20,7 @@ struct route {
     std::string_view pattern;  // segments; {name} stands for any one
     std::string_view name;     // of metrics and of operationId in the contract
     handler run;
-    bool takes_body = false;   // others refuse one that was announced
+    bool takes_body = false;  // others refuse one that was announced
 };
 
 std::span<const route> routes();

@@ -24,7 +24,8 @@ class connection;
 // Shard: `home` only. Most use server_group, which makes one on each shard. `config` and `engine` outlive it.
 class server {
   public:
-    server(runtime::shard& home, pipeline::engine& engine, const server_config& config, std::vector<runtime::shard*> shards);
+    server(runtime::shard& home, pipeline::engine& engine, const server_config& config,
+           std::vector<runtime::shard*> shards);
     ~server();
     server(const server&) = delete;
     server& operator=(const server&) = delete;

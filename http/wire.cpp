@@ -15,6 +15,12 @@ using runtime::steady_time;
 using runtime::task;
 using runtime::use_task;
 
+namespace {
+
+constexpr std::size_t bytes_in_a_row = 64 * 1024;
+
+}  // namespace
+
 loose_socket::~loose_socket() {
     if (fd_ >= 0) ::close(fd_);
 }
@@ -64,19 +70,25 @@ task<std::size_t> wire::read_some(char* room, std::size_t size, steady_time dead
     const bool limited = deadline != steady_time::never();
     if (limited) set_deadline(deadline);
     error_code ec;
-    const std::size_t count = co_await socket_.async_read_some(asio::buffer(room, size), asio::redirect_error(use_task, ec));
+    const std::size_t count =
+        co_await socket_.async_read_some(asio::buffer(room, size), asio::redirect_error(use_task, ec));
     if (limited) deadline_ = steady_time::never();
+    sent_in_a_row_ = 0;
     if (count > 0) expired_ = false;
     co_return ec ? 0 : count;
 }
 
 bool wire::send_now(std::string_view& bytes) {
-    while (!bytes.empty()) {
-        const auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    full_ = false;
+    while (!bytes.empty() && sent_in_a_row_ < bytes_in_a_row) {
+        const auto piece = bytes.substr(0, bytes_in_a_row);
+        const auto sent = ::send(socket_.native_handle(), piece.data(), piece.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             bytes.remove_prefix(static_cast<std::size_t>(sent));
+            sent_in_a_row_ += static_cast<std::size_t>(sent);
         } else if (errno != EINTR) {
-            return errno == EAGAIN || errno == EWOULDBLOCK;
+            full_ = errno == EAGAIN || errno == EWOULDBLOCK;
+            return full_;
         }
     }
     return true;
@@ -86,6 +98,11 @@ task<bool> wire::write(std::string_view bytes, runtime::nanoseconds idle) {
     while (true) {
         if (!send_now(bytes)) co_return false;
         if (bytes.empty()) co_return true;
+        sent_in_a_row_ = 0;
+        if (!full_) {
+            co_await runtime::yield();
+            continue;
+        }
         set_deadline(home_.time().steady() + idle);
         error_code ec;
         co_await socket_.async_wait(tcp_socket::wait_write, asio::redirect_error(use_task, ec));

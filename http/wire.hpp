@@ -43,9 +43,10 @@ class wire {
 
     // How many bytes came; 0 at the client's end, on errors, and at the deadline, which expired() then tells.
     runtime::task<std::size_t> read_some(char* room, std::size_t size, runtime::steady_time deadline);
-    // Writes at once what the kernel takes and drops it from `bytes`; false on errors.
+    // Writes at once what the kernel takes, up to some 100 KiB, and drops it from `bytes`; false on errors.
     bool send_now(std::string_view& bytes);
-    // Writes all of it; false on errors, or after `idle` without progress, which expired() then tells.
+    // Writes all of it; false on errors, or after `idle` without progress, which expired() then tells. Others have their
+    // turn in between: the kernel takes megabytes for a client that reads nothing.
     runtime::task<bool> write(std::string_view bytes, runtime::nanoseconds idle);
     // Ends our side, and drops what the client still sends until it ends too, `time` is over or `bytes_max` came; false
     // in the last case. A close with unread bytes would make the kernel take back the answer.
@@ -72,6 +73,8 @@ class wire {
     runtime::steady_time deadline_ = runtime::steady_time::never();
     std::optional<runtime::timer_queue::ticket> armed_;
     bool expired_ = false;
+    bool full_ = false;              // the kernel took no more
+    std::size_t sent_in_a_row_ = 0;  // since others had their turn
 };
 
 }  // namespace http

@@ -8,6 +8,7 @@ int main() {
     http::testing::running_server server({}, 1);
     std::printf("listening on http://127.0.0.1:%u\n", server.port());
     std::fflush(stdout);
-    while (std::getchar() != EOF) {}
+    while (std::getchar() != EOF) {
+    }
     return 0;
 }

@@ -28,8 +28,20 @@ enum class stream : std::uint8_t { standard_output, standard_error };
 
 // Null is `none`. The names are those of the contract.
 enum class error_type : std::uint8_t {
-    none, exit_code, signal, out_of_memory, output_limit, process_limit, disk_limit, compile_error, compile_limit,
-    infrastructure, timeout_wall, timeout_cpu, stale, cancelled
+    none,
+    exit_code,
+    signal,
+    out_of_memory,
+    output_limit,
+    process_limit,
+    disk_limit,
+    compile_error,
+    compile_limit,
+    infrastructure,
+    timeout_wall,
+    timeout_cpu,
+    stale,
+    cancelled
 };
 
 // Names as in the contract, both ways; parse gives nothing for an unknown one.
@@ -63,9 +75,9 @@ struct script_limits_max {
 };
 
 struct retry_policy {
-    std::uint32_t attempts_max = 1;         // 1 to 10
-    std::vector<error_type> on;             // which ends are followed by another attempt
-    std::uint64_t backoff_ms = 0;           // before the second attempt, doubled for each further one
+    std::uint32_t attempts_max = 1;  // 1 to 10
+    std::vector<error_type> on;      // which ends are followed by another attempt
+    std::uint64_t backoff_ms = 0;    // before the second attempt, doubled for each further one
 };
 
 // What a client posted, checked and with defaults filled in (http/api/execute_request does both).
@@ -142,8 +154,17 @@ struct result_view {
 };
 
 enum class event_type : std::uint8_t {
-    execution_requested, execution_accepted, execution_queued, execution_scheduled, execution_started, execution_output,
-    execution_attempt_ended, execution_cancellation_requested, execution_completed, execution_failed, execution_timeout,
+    execution_requested,
+    execution_accepted,
+    execution_queued,
+    execution_scheduled,
+    execution_started,
+    execution_output,
+    execution_attempt_ended,
+    execution_cancellation_requested,
+    execution_completed,
+    execution_failed,
+    execution_timeout,
     execution_cancelled
 };
 std::string_view to_string(event_type value);
@@ -176,8 +197,8 @@ class subscription {
     virtual ~subscription() = default;
     struct batch {
         std::vector<std::shared_ptr<const event>> events;  // in order, no gap; all durable
-        bool end = false;         // the last of `events` is terminal, or everything was already read: end the stream
-        bool reset = false;       // history before `events` is gone: send the present state first
+        bool end = false;    // the last of `events` is terminal, or everything was already read: end the stream
+        bool reset = false;  // history before `events` is gone: send the present state first
     };
     // Waits for the next events, at most about `bytes_max` of output bytes (at least one event), until `deadline`: an empty
     // batch without `end` means the deadline came (send a heartbeat).
@@ -186,8 +207,8 @@ class subscription {
 
 struct list_filter {
     std::optional<enum status> only_status;
-    std::string lang;                                          // empty: any
-    std::vector<std::pair<std::string, std::string>> labels;   // all must match
+    std::string lang;                                         // empty: any
+    std::vector<std::pair<std::string, std::string>> labels;  // all must match
 };
 
 struct list_page {

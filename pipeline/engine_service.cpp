@@ -188,7 +188,8 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
     co_return accepted{id, status::queued, false};
 }
 
-task<outcome<accepted>> engine_service::replay_here(principal who, key_table::entry bound, runtime::sha256_digest body) {
+task<outcome<accepted>> engine_service::replay_here(principal who, key_table::entry bound,
+                                                    runtime::sha256_digest body) {
     if (bound.body_sha256 != body)
         co_return make_failure(failure_code::idempotency_key_reused, "the key was used with another body");
     const auto partition = runtime::partition_of(bound.execution.home(), map_.partition_bits);

@@ -15,9 +15,9 @@ class engine_service;
 
 struct engine_options {
     operator_limits limits;
-    std::size_t queued_max = 100'000;  // this shard's share of admission.queued_max
+    std::size_t queued_max = 100'000;       // this shard's share of admission.queued_max
     std::size_t queued_max_node = 100'000;  // as the operator set it: what the refusal names
-    std::size_t user_open_max = 0;     // this shard's share; 0: none
+    std::size_t user_open_max = 0;          // this shard's share; 0: none
     runtime::seconds key_ttl{24 * 3600};
     std::string executor;  // how programs run, for people
 };

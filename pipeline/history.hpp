@@ -19,7 +19,8 @@ class history {
 
     // Durable events above number `after`, at most about `bytes_max` of output (at least one event); empty when there is
     // none now.
-    runtime::task<runtime::result<events>> read(std::shared_ptr<execution> e, std::uint32_t after, std::size_t bytes_max);
+    runtime::task<runtime::result<events>> read(std::shared_ptr<execution> e, std::uint32_t after,
+                                                std::size_t bytes_max);
     // The same for an execution that only the archive knows.
     runtime::task<runtime::result<events>> read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max);
     // All records of an ended execution, blob pieces first, for its document.

@@ -7,18 +7,18 @@
 namespace pipeline {
 namespace {
 
-constexpr std::array<std::string_view, 7> status_names = {"queued",  "scheduled", "running",  "completed",
+constexpr std::array<std::string_view, 7> status_names = {"queued", "scheduled", "running",  "completed",
                                                           "failed", "timeout",   "cancelled"};
 constexpr std::array<std::string_view, 5> priority_names = {"critical", "high", "normal", "low", "background"};
 constexpr std::array<std::string_view, 14> error_names = {
-    "",           "exit_code",     "signal",        "out_of_memory",  "output_limit", "process_limit", "disk_limit",
-    "compile_error", "compile_limit", "infrastructure", "timeout_wall", "timeout_cpu",  "stale",         "cancelled"};
+    "",           "exit_code",     "signal",        "out_of_memory",  "output_limit", "process_limit",
+    "disk_limit", "compile_error", "compile_limit", "infrastructure", "timeout_wall", "timeout_cpu",
+    "stale",      "cancelled"};
 constexpr std::array<std::string_view, 2> stream_names = {"stdout", "stderr"};
 constexpr std::array<std::string_view, 12> event_names = {
-    "execution_requested", "execution_accepted",      "execution_queued",
-    "execution_scheduled", "execution_started",       "execution_output",
-    "execution_attempt_ended", "execution_cancellation_requested", "execution_completed",
-    "execution_failed",    "execution_timeout",       "execution_cancelled"};
+    "execution_requested", "execution_accepted", "execution_queued",        "execution_scheduled",
+    "execution_started",   "execution_output",   "execution_attempt_ended", "execution_cancellation_requested",
+    "execution_completed", "execution_failed",   "execution_timeout",       "execution_cancelled"};
 
 template <class E, std::size_t N>
 std::string_view name_of(const std::array<std::string_view, N>& names, E value) {

@@ -162,9 +162,8 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
     out.standard_input = read(in->standard_input());
     out.priority = static_cast<priority>(in->priority());
     const auto& limits = in->limits();
-    out.limits = {limits.wall_ms(),   limits.cpu_ms(),       limits.memory_bytes(),
-                  limits.processes(), limits.output_bytes(), limits.disk_bytes(),
-                  limits.kill_on_output_limit()};
+    out.limits = {limits.wall_ms(),      limits.cpu_ms(),     limits.memory_bytes(),        limits.processes(),
+                  limits.output_bytes(), limits.disk_bytes(), limits.kill_on_output_limit()};
     out.retry.attempts_max = in->retry().attempts_max();
     for (const auto on : in->retry().on()) {
         if (on > static_cast<std::uint32_t>(error_type::cancelled)) return std::nullopt;

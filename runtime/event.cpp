@@ -15,9 +15,9 @@ namespace {
 // Resumes a waiting task from the ready list of its shard.
 template <class Handler>
 void resume_later(shard& home, Handler handler, error_code why) {
-    executor(home)
-        .require(asio::execution::blocking.never)
-        .execute([handler = std::move(handler), why]() mutable { handler(why); });
+    executor(home).require(asio::execution::blocking.never).execute([handler = std::move(handler), why]() mutable {
+        handler(why);
+    });
 }
 
 }  // namespace
@@ -35,9 +35,8 @@ task<bool> event::wait_until(steady_time deadline) {
     // The timer begins with the wait: a task that is cancelled already throws before that, and leaves no timer behind.
     std::optional<timer_queue::ticket> ticket;
     auto start = [this, deadline, &ticket](auto resume) {
-        ticket = home_.timers().add(deadline, [this, number = next_number_] {
-            resume_one(number, asio::error::timed_out);
-        });
+        ticket =
+            home_.timers().add(deadline, [this, number = next_number_] { resume_one(number, asio::error::timed_out); });
         enlist(std::move(resume));
     };
     auto token = asio::as_tuple(use_task);
@@ -51,9 +50,8 @@ task<bool> event::wait_until(steady_time deadline) {
 void event::enlist(handler resume) {
     const std::uint64_t number = next_number_++;
     auto slot = resume.cancellation_slot();
-    if (slot.is_connected()) slot.assign([this, number](asio::cancellation_type) {
-            resume_one(number, asio::error::operation_aborted);
-        });
+    if (slot.is_connected())
+        slot.assign([this, number](asio::cancellation_type) { resume_one(number, asio::error::operation_aborted); });
     waiters_.push_back({number, std::move(resume)});
 }
 

@@ -26,9 +26,7 @@ class executor {
         if (never_) return boost::asio::execution::blocking.never;
         return boost::asio::execution::blocking.possibly;
     }
-    [[nodiscard]] executor require(boost::asio::execution::blocking_t::never_t) const noexcept {
-        return {home_, true};
-    }
+    [[nodiscard]] executor require(boost::asio::execution::blocking_t::never_t) const noexcept { return {home_, true}; }
     [[nodiscard]] executor require(boost::asio::execution::blocking_t::possibly_t) const noexcept {
         return {home_, false};
     }
@@ -66,8 +64,7 @@ void executor::execute(F&& work) const {
         detail::enqueue(*home_, std::forward<F>(work));
     } else {
         // Not asio::post(): that would come back through the work's own executor, which is this one.
-        boost::asio::require(io->get_executor(), boost::asio::execution::blocking.never)
-            .execute(std::forward<F>(work));
+        boost::asio::require(io->get_executor(), boost::asio::execution::blocking.never).execute(std::forward<F>(work));
     }
 }
 

@@ -63,9 +63,9 @@ namespace {
 // co_spawn begins a task inside its own call when that comes from the task's shard; this one begins it a turn later.
 task<void> begin_later(shard& home, task<void> work) {
     auto start = [&home](auto resume) {
-        executor(home)
-            .require(asio::execution::blocking.never)
-            .execute([resume = std::move(resume)]() mutable { std::move(resume)(); });
+        executor(home).require(asio::execution::blocking.never).execute([resume = std::move(resume)]() mutable {
+            std::move(resume)();
+        });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
     co_await std::move(work);
@@ -91,8 +91,7 @@ bool spawn(gate& owner, shard& home, task<void> work, asio::cancellation_slot st
 }
 
 void start_remote_task(shard& home, task<void> work) {
-    asio::co_spawn(executor(home), std::move(work),
-                   [](const std::exception_ptr& why) { background_task_failed(why); });
+    asio::co_spawn(executor(home), std::move(work), [](const std::exception_ptr& why) { background_task_failed(why); });
 }
 
 }  // namespace runtime

@@ -15,6 +15,8 @@
 namespace runtime {
 namespace {
 
+constexpr std::size_t handlers_in_a_row = 128;
+
 std::vector<int> usable_cpu_list() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -43,8 +45,9 @@ shard_thread::shard_thread(shard_group& group, shard_id id, std::uint64_t seed)
 shard_thread::~shard_thread() = default;
 
 void shard_thread::post(work w) {
-    asio::require(io_context_.get_executor(), asio::execution::blocking.never)
-        .execute([w = std::move(w)]() mutable { w(); });
+    asio::require(io_context_.get_executor(), asio::execution::blocking.never).execute([w = std::move(w)]() mutable {
+        w();
+    });
 }
 
 void shard_thread::send(shard& to, work w) {
@@ -66,11 +69,10 @@ void shard_thread::send(shard& to, work w) {
 }
 
 void shard_thread::offload(work blocking, work done) {
-    asio::post(*group_.helpers_,
-               [this, blocking = std::move(blocking), done = std::move(done)]() mutable {
-                   blocking();
-                   post(std::move(done));
-               });
+    asio::post(*group_.helpers_, [this, blocking = std::move(blocking), done = std::move(done)]() mutable {
+        blocking();
+        post(std::move(done));
+    });
 }
 
 void shard_thread::wake() {
@@ -126,7 +128,9 @@ std::size_t shard_thread::flush_parked() {
 }
 
 bool shard_thread::turn() {
-    std::size_t done = io_context_.poll();
+    // Not poll(): while there is always another socket ready it would never come back to the rings and pollers.
+    std::size_t done = 0;
+    while (done < handlers_in_a_row && io_context_.poll_one() > 0) ++done;
     done += drain_rings();
     for (auto& poll : pollers_) done += poll();
     if (parked_count_ > 0) done += flush_parked();

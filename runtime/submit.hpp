@@ -93,8 +93,7 @@ void run_here(std::unique_ptr<remote_call<R, F>> call) {
 // Not cancellable: what was sent is done. Shard: any; on `to` itself there is no hop. Everything `function` holds is
 // moved there and destroyed here. A full ring parks the message in this shard's own bounded list.
 template <class F>
-auto submit(shard& to, F function)
-    -> task<typename detail::unwrap_task<std::invoke_result_t<F&>>::type> {
+auto submit(shard& to, F function) -> task<typename detail::unwrap_task<std::invoke_result_t<F&>>::type> {
     using returned = std::invoke_result_t<F&>;
     using R = typename detail::unwrap_task<returned>::type;
     constexpr bool is_task = detail::unwrap_task<returned>::is_task;

@@ -1,5 +1,6 @@
 #include "runtime/timer.hpp"
 
+#include <boost/asio/async_result.hpp>
 #include <memory>
 
 #include "runtime/event.hpp"
@@ -31,6 +32,16 @@ std::size_t timer_queue::fire(steady_time now) {
     return fired;
 }
 
+task<void> yield() {
+    shard& home = shard::here();
+    auto start = [&home](auto resume) {
+        executor(home).require(asio::execution::blocking.never).execute([resume = std::move(resume)]() mutable {
+            std::move(resume)();
+        });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+}
+
 task<void> sleep_until(steady_time deadline) {
     shard& home = shard::here();
     event fired(home);
@@ -43,9 +54,7 @@ task<void> sleep_until(steady_time deadline) {
     }
 }
 
-task<void> sleep_for(nanoseconds duration) {
-    co_await sleep_until(shard::here().time().steady() + duration);
-}
+task<void> sleep_for(nanoseconds duration) { co_await sleep_until(shard::here().time().steady() + duration); }
 
 task<bool> sleep_for(nanoseconds duration, std::stop_token stop) {
     if (stop.stop_requested()) co_return false;

@@ -42,6 +42,8 @@ class timer_queue {
     std::uint64_t next_number_ = 0;
 };
 
+// Lets everybody else who is ready run first. Not cancellable.
+task<void> yield();
 // Suspends the calling task; throws operation_aborted when cancelled.
 task<void> sleep_until(steady_time deadline);
 task<void> sleep_for(nanoseconds duration);

@@ -39,8 +39,7 @@ task<result<T>> with_deadline(steady_time deadline, task<T> work) {
                             })};
     // Asio clears the slot itself when this task goes on.
     auto parent = (co_await asio::this_coro::cancellation_state).slot();
-    if (parent.is_connected())
-        parent.assign([shared](asio::cancellation_type type) { shared->signal.emit(type); });
+    if (parent.is_connected()) parent.assign([shared](asio::cancellation_type type) { shared->signal.emit(type); });
     auto token = asio::bind_cancellation_slot(shared->signal.slot(), use_task);
 
     std::optional<result<T>> out;

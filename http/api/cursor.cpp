@@ -42,7 +42,8 @@ std::string make_cursor(const pipeline::principal& who, const pipeline::list_fil
 
 std::optional<pipeline::execution_id> read_cursor(std::string_view text, const pipeline::principal& who,
                                                   const pipeline::list_filter& filter) {
-    if (text.size() != 2 * (id_bytes + seal_bytes) || !front_door::all(text, front_door::is_hex_class)) return std::nullopt;
+    if (text.size() != 2 * (id_bytes + seal_bytes) || !front_door::all(text, front_door::is_hex_class))
+        return std::nullopt;
     std::string bytes;
     for (std::size_t i = 0; i < text.size(); i += 2)
         bytes.push_back(static_cast<char>(front_door::hex_value(text[i]) * 16 + front_door::hex_value(text[i + 1])));

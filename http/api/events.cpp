@@ -8,7 +8,8 @@ namespace http::api {
 namespace {
 
 std::optional<std::uint32_t> event_number(std::string_view digits) {
-    if (digits.empty() || digits.size() > 10 || !front_door::all(digits, front_door::is_digit_class)) return std::nullopt;
+    if (digits.empty() || digits.size() > 10 || !front_door::all(digits, front_door::is_digit_class))
+        return std::nullopt;
     std::uint64_t value = 0;
     for (const char c : digits) value = value * 10 + static_cast<unsigned>(c - '0');
     return value <= UINT32_MAX ? std::optional(static_cast<std::uint32_t>(value)) : std::nullopt;

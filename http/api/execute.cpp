@@ -25,7 +25,8 @@ std::optional<problem> wrong_headers(const request& asked) {
 }
 
 // True when it ended; false when the time was up, the client gone or the server on its way out.
-task<outcome<bool>> wait_for_end(environment& here, const request& asked, pipeline::execution_id id, steady_time until) {
+task<outcome<bool>> wait_for_end(environment& here, const request& asked, pipeline::execution_id id,
+                                 steady_time until) {
     while (true) {
         const steady_time slice = std::min(until, here.home.time().steady() + look_interval);
         auto ended = co_await here.engine.wait_for_end(asked.who, id, slice);
@@ -116,7 +117,8 @@ std::optional<std::uint64_t> preferred_wait_s(const front_door::head_view& head)
                 digits = digits.substr(1, digits.size() - 2);
             if (digits.empty() || !front_door::all(digits, front_door::is_digit_class)) continue;
             std::uint64_t value = 0;
-            for (const char c : digits) value = std::min<std::uint64_t>(value * 10 + static_cast<unsigned>(c - '0'), 1'000'000);
+            for (const char c : digits)
+                value = std::min<std::uint64_t>(value * 10 + static_cast<unsigned>(c - '0'), 1'000'000);
             out = value;
         }
     });
@@ -138,11 +140,13 @@ bool is_traceparent(std::string_view value) {
     for (const auto part : {trace, parent, value.substr(53, 2)})
         for (const char c : part)
             if (!front_door::is(c, front_door::is_hex_class) || (c >= 'A' && c <= 'F')) return false;
-    return trace.find_first_not_of('0') != std::string_view::npos && parent.find_first_not_of('0') != std::string_view::npos;
+    return trace.find_first_not_of('0') != std::string_view::npos &&
+           parent.find_first_not_of('0') != std::string_view::npos;
 }
 
 bool is_json_type(std::string_view content_type) {
-    return front_door::same_ignoring_case(front_door::trimmed(content_type.substr(0, content_type.find(';'))), json_type);
+    return front_door::same_ignoring_case(front_door::trimmed(content_type.substr(0, content_type.find(';'))),
+                                          json_type);
 }
 
 }  // namespace http::api

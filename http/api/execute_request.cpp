@@ -40,7 +40,8 @@ std::optional<problem> execute_reader::read(std::string& body, const pipeline::o
                                             pipeline::script_request& out) {
     if (parser_->json.capacity() > parser_bytes_kept_max) parser_ = std::make_unique<parser>();
     // simdjson reads beyond the end, up to its padding.
-    if (body.capacity() - body.size() < simdjson::SIMDJSON_PADDING) body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
+    if (body.capacity() - body.size() < simdjson::SIMDJSON_PADDING)
+        body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
     auto& json = parser_->json;
     simdjson::error_code error = simdjson::SUCCESS;
     if (json.capacity() < body.size() || json.max_depth() != depth_max_)

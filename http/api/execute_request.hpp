@@ -21,7 +21,8 @@ class execute_reader {
     // Fills `out`, or says what is wrong with the body: malformed_json, or invalid with every error found (the first
     // errors_max of them). `body` may be given more capacity; its bytes stay. For the header's part (traceparent) the
     // caller cares.
-    std::optional<problem> read(std::string& body, const pipeline::operator_limits& limits, pipeline::script_request& out);
+    std::optional<problem> read(std::string& body, const pipeline::operator_limits& limits,
+                                pipeline::script_request& out);
 
   private:
     class parser;

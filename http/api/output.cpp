@@ -6,7 +6,8 @@ namespace http::api {
 namespace {
 
 std::optional<std::uint64_t> parse_number(std::string_view digits) {
-    if (digits.empty() || digits.size() > 18 || !front_door::all(digits, front_door::is_digit_class)) return std::nullopt;
+    if (digits.empty() || digits.size() > 18 || !front_door::all(digits, front_door::is_digit_class))
+        return std::nullopt;
     std::uint64_t out = 0;
     for (const char c : digits) out = out * 10 + static_cast<unsigned>(c - '0');
     return out;
@@ -52,7 +53,8 @@ range_kind parse_range(std::string_view field, std::uint64_t total, byte_range& 
     return range_kind::part;
 }
 
-response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which, std::string bytes) {
+response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which,
+                         std::string bytes) {
     const std::string tag = "\"" + id.to_string() + "." + std::string(pipeline::to_string(which)) + "\"";
     response out;
     out.content_type = bytes_type;
@@ -77,7 +79,8 @@ response output_response(const request& asked, const pipeline::execution_id& id,
     if (kind == range_kind::part) {
         out.status = 206;
         out.add_field("Content-Range", "bytes " + std::to_string(part.first) + "-" +
-                                           std::to_string(part.first + part.size - 1) + "/" + std::to_string(bytes.size()));
+                                           std::to_string(part.first + part.size - 1) + "/" +
+                                           std::to_string(bytes.size()));
         bytes = bytes.substr(part.first, part.size);
     }
     out.body = std::move(bytes);

@@ -12,7 +12,8 @@
 namespace http::api {
 
 // Ended output never changes, so its validator is its name.
-response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which, std::string bytes);
+response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which,
+                         std::string bytes);
 
 struct byte_range {
     std::uint64_t first = 0;

@@ -66,7 +66,9 @@ void append_stream(std::string& out, std::string_view bytes, bool text) {
 class result_source final : public body_source {
   public:
     explicit result_source(pipeline::result_view view)
-        : view_(std::move(view)), out_text_(is_text(view_.standard_output)), error_text_(is_text(view_.standard_error)) {}
+        : view_(std::move(view)),
+          out_text_(is_text(view_.standard_output)),
+          error_text_(is_text(view_.standard_error)) {}
 
     bool next(std::string& out) override {
         if (step_ == 0) {

@@ -13,7 +13,7 @@
 namespace http::front_door {
 
 struct body_limits {
-    std::uint64_t body_bytes_max = 10ULL << 20;      // decoded; 413
+    std::uint64_t body_bytes_max = 10ULL << 20;        // decoded; 413
     std::size_t chunk_overhead_bytes_max = 16 * 1024;  // extensions and trailers of one body
 };
 
@@ -36,9 +36,30 @@ class body_decoder {
 
   private:
     enum class step : unsigned char {
-        by_length, size_first, size, extension_ws, extension, extension_name_first, extension_name, extension_after_name,
-        extension_value_first, extension_value, extension_quoted, extension_escaped, extension_after_quoted, size_lf, data,
-        data_cr, data_lf, trailer_first, trailer_name, trailer_value, trailer_lf, end_lf, done, failed
+        by_length,
+        size_first,
+        size,
+        extension_ws,
+        extension,
+        extension_name_first,
+        extension_name,
+        extension_after_name,
+        extension_value_first,
+        extension_value,
+        extension_quoted,
+        extension_escaped,
+        extension_after_quoted,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_first,
+        trailer_name,
+        trailer_value,
+        trailer_lf,
+        end_lf,
+        done,
+        failed
     };
 
     std::size_t take_content(std::string_view bytes, std::string& out);
@@ -54,11 +75,11 @@ class body_decoder {
     step step_ = step::done;
     refusal why_ = refusal::none;
     std::size_t consumed_ = 0;
-    std::uint64_t left_ = 0;      // of the length, or of this chunk
-    std::uint64_t total_ = 0;     // decoded so far, with the chunk announced
+    std::uint64_t left_ = 0;   // of the length, or of this chunk
+    std::uint64_t total_ = 0;  // decoded so far, with the chunk announced
     unsigned size_digits_ = 0;
     std::size_t overhead_ = 0;
-    std::string trailer_name_;    // at most as long as the longest forbidden name and one more
+    std::string trailer_name_;  // at most as long as the longest forbidden name and one more
 };
 
 }  // namespace http::front_door

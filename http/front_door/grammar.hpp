@@ -8,11 +8,11 @@
 namespace http::front_door {
 
 enum char_class : std::uint8_t {
-    is_token = 1,        // tchar
-    is_field_text = 2,   // what a field's value may hold: VCHAR, obs-text, SP, HTAB
-    is_path = 4,         // pchar and '/', without '%'
-    is_query = 8,        // what we take in a query: visible ASCII without # < > " and backslash
-    is_host_name = 16,        // unreserved: what a registered name may hold here
+    is_token = 1,       // tchar
+    is_field_text = 2,  // what a field's value may hold: VCHAR, obs-text, SP, HTAB
+    is_path = 4,        // pchar and '/', without '%'
+    is_query = 8,       // what we take in a query: visible ASCII without # < > " and backslash
+    is_host_name = 16,  // unreserved: what a registered name may hold here
     is_digit_class = 32,
     is_hex_class = 64,
 };

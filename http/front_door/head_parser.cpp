@@ -202,8 +202,8 @@ bool head_parser::field_line(std::string_view line, std::size_t offset, request_
         return false;
     }
     const auto value = trimmed(raw);
-    const auto value_offset = value.empty() ? offset + colon + 1
-                                            : offset + static_cast<std::size_t>(value.data() - line.data());
+    const auto value_offset =
+        value.empty() ? offset + colon + 1 : offset + static_cast<std::size_t>(value.data() - line.data());
     out.fields.push_back({place(offset, colon), place(value_offset, value.size())});
     return known_field(line.substr(0, colon), value, out);
 }

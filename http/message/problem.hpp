@@ -41,8 +41,8 @@ struct problem {
     std::string limit;   // name of the limit, or empty
     std::uint64_t limit_value = 0;
     std::uint32_t retry_after_s = 0;
-    std::string allow;           // of a 405
-    std::string content_range;   // of a 416
+    std::string allow;          // of a 405
+    std::string content_range;  // of a 416
     std::vector<pipeline::field_error> errors;
 };
 

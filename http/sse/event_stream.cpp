@@ -77,10 +77,12 @@ task<void> event_stream::pump() {
         std::optional<pipeline::outcome<pipeline::subscription::batch>> batch;
         doing_ = doing::waiting;
         try {
-            batch.emplace(co_await from_->next(here_.config.limits.sse_write_bytes_max, here_.home.time().steady() + silence));
+            batch.emplace(
+                co_await from_->next(here_.config.limits.sse_write_bytes_max, here_.home.time().steady() + silence));
         } catch (const std::exception& why) {
             if (!draining_ && !abandoned_)
-                runtime::log(runtime::log_level::error, "a subscription failed", {{"execution_id", id_}, {"why", why.what()}});
+                runtime::log(runtime::log_level::error, "a subscription failed",
+                             {{"execution_id", id_}, {"why", why.what()}});
             break;
         }
         // Cancelled too late to be noticed within next(); the next await would throw.

@@ -61,8 +61,7 @@ std::string base64_encode(std::string_view bytes) {
         const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
         std::uint32_t group = 0;
         for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (k < have ? byte_at(bytes, i + k) : 0U);
-        for (std::size_t k = 0; k < 4; ++k)
-            text.push_back(k <= have ? alphabet[group >> (18 - 6 * k) & 63] : '=');
+        for (std::size_t k = 0; k < 4; ++k) text.push_back(k <= have ? alphabet[group >> (18 - 6 * k) & 63] : '=');
     }
     return text;
 }
@@ -99,8 +98,8 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::size_t utf8_length(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<std::uint8_t>(c) & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<std::uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
 std::size_t utf8_incomplete_tail(std::string_view bytes) {

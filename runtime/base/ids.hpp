@@ -49,9 +49,7 @@ struct execution_id : uuid {
     execution_id() = default;
     explicit execution_id(const uuid& value) : uuid(value) {}
 
-    [[nodiscard]] slot home() const {
-        return {static_cast<std::uint16_t>((bytes[14] << 8) | bytes[15])};
-    }
+    [[nodiscard]] slot home() const { return {static_cast<std::uint16_t>((bytes[14] << 8) | bytes[15])}; }
     // The id's time, with the resolution of its 12 fraction bits (about a quarter of a microsecond).
     [[nodiscard]] utc_time created_at() const;
     // Version and variant bits must be UUIDv7's.

@@ -6,9 +6,9 @@ namespace runtime {
 
 enum class planted_bug : int {
     none = 0,
-    no_sync_before_answer = 1,    // the disk answers a durable write that it has not synced
-    answer_before_commit = 2,     // an accepted post is answered at once
-    forgotten_timer = 3,          // a retry's backoff is never waited out
+    no_sync_before_answer = 1,  // the disk answers a durable write that it has not synced
+    answer_before_commit = 2,   // an accepted post is answered at once
+    forgotten_timer = 3,        // a retry's backoff is never waited out
 };
 
 #ifndef WEIR_PLANTED_BUG

@@ -25,9 +25,7 @@ struct steady_time {
     std::int64_t nanoseconds_since_start = 0;
 
     friend auto operator<=>(const steady_time&, const steady_time&) = default;
-    friend steady_time operator+(steady_time t, nanoseconds d) {
-        return {t.nanoseconds_since_start + d.count()};
-    }
+    friend steady_time operator+(steady_time t, nanoseconds d) { return {t.nanoseconds_since_start + d.count()}; }
     friend nanoseconds operator-(steady_time a, steady_time b) {
         return nanoseconds{a.nanoseconds_since_start - b.nanoseconds_since_start};
     }

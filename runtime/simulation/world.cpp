@@ -47,8 +47,7 @@ void simulated_shard::offload(work blocking, work done) {
     });
 }
 
-world::world(std::uint64_t seed)
-    : clock_(*this), random_(seed), buried_(new std::vector<std::shared_ptr<void>>) {}
+world::world(std::uint64_t seed) : clock_(*this), random_(seed), buried_(new std::vector<std::shared_ptr<void>>) {}
 
 world::~world() {
     // What a killed process held is not destroyed: its frames would run destructors in an order no process ever sees.
@@ -136,9 +135,7 @@ bool world::run_until(unique_function<bool()> done, nanoseconds limit) {
     return true;
 }
 
-void world::after(nanoseconds delay, shard::work w) {
-    outside_.add(clock_.steady() + delay, std::move(w));
-}
+void world::after(nanoseconds delay, shard::work w) { outside_.add(clock_.steady() + delay, std::move(w)); }
 
 void world::bury(std::shared_ptr<void> remains) { buried_->push_back(std::move(remains)); }
 

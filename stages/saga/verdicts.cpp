@@ -39,8 +39,8 @@ std::string explain(const verdict_view& out) {
         case error_type::exit_code: return "the program exited with code " + std::to_string(out.exit_code.value_or(0));
         case error_type::signal: {
             const char* name = sigabbrev_np(out.signal.value_or(0));
-            return "the program was ended by signal " + (name != nullptr ? "SIG" + std::string(name)
-                                                                         : std::to_string(out.signal.value_or(0)));
+            return "the program was ended by signal " +
+                   (name != nullptr ? "SIG" + std::string(name) : std::to_string(out.signal.value_or(0)));
         }
         case error_type::out_of_memory: return "the program reached its memory limit";
         case error_type::output_limit: return "the program reached its output limit";

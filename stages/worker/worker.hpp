@@ -42,15 +42,15 @@ struct launch_request {
 
 // What ended the tree. The order is the precedence of api.md, section "Read".
 enum class cause : std::uint8_t {
-    exited,         // by itself: exit_code or signal is set
-    cancelled,      // asked for by the stop token
+    exited,     // by itself: exit_code or signal is set
+    cancelled,  // asked for by the stop token
     timeout_wall,
     timeout_cpu,
     out_of_memory,
-    output_limit,   // only under on_output_limit::kill
-    process_limit,  // exit was not 0 and the limit was hit
-    disk_limit,     // the same
-    infrastructure, // the program's fate is unknown, or it never began
+    output_limit,    // only under on_output_limit::kill
+    process_limit,   // exit was not 0 and the limit was hit
+    disk_limit,      // the same
+    infrastructure,  // the program's fate is unknown, or it never began
 };
 
 // Null where the machine cannot measure it.

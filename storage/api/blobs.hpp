@@ -17,7 +17,7 @@ inline constexpr std::size_t blob_piece_bytes_max = 256 * 1024;
 inline constexpr std::size_t blob_inline_bytes_max = 4 * 1024;
 
 struct blob_reference {
-    offset first = 0;         // embedded: offset of the first piece; the others follow it without a gap
+    offset first = 0;  // embedded: offset of the first piece; the others follow it without a gap
     std::uint32_t pieces = 0;
     std::uint64_t bytes = 0;
 };

@@ -26,15 +26,15 @@ using offset = std::uint64_t;
 using epoch = std::uint64_t;
 
 enum class log_errc {
-    not_open = 1,     // the partition is not open here
-    closed,           // it was closed under us: another owner, or a write whose outcome is unknown
-    write_failed,     // sticky: the log acknowledges nothing more until a restart
-    no_space,         // heals by itself when space returns
-    record_too_large, // above record_bytes_max
-    corrupt,          // a record or batch that must be whole is not
-    newer_format,     // written by a later version
-    not_found,        // released or never written
-    busy,             // append_bytes_max is in memory and not yet written
+    not_open = 1,      // the partition is not open here
+    closed,            // it was closed under us: another owner, or a write whose outcome is unknown
+    write_failed,      // sticky: the log acknowledges nothing more until a restart
+    no_space,          // heals by itself when space returns
+    record_too_large,  // above record_bytes_max
+    corrupt,           // a record or batch that must be whole is not
+    newer_format,      // written by a later version
+    not_found,         // released or never written
+    busy,              // append_bytes_max is in memory and not yet written
 };
 boost::system::error_code make_error_code(log_errc e);
 
@@ -43,14 +43,14 @@ inline constexpr std::size_t record_bytes_max = 512 * 1024;
 
 // The fixed part of every record. Numbers are little-endian on disk.
 struct record_header {
-    std::uint16_t type = 0;      // the pipeline's record type
-    std::uint8_t format = 1;     // of the payload
+    std::uint16_t type = 0;   // the pipeline's record type
+    std::uint8_t format = 1;  // of the payload
     std::uint8_t entity_kind = 0;
     std::uint32_t flags = 0;
     partition_id partition;
-    offset at = 0;               // given by append()
-    epoch writer = 0;            // given by append()
-    runtime::utc_time time;      // given by append(): max(last of the partition, now)
+    offset at = 0;           // given by append()
+    epoch writer = 0;        // given by append()
+    runtime::utc_time time;  // given by append(): max(last of the partition, now)
     runtime::uuid entity;
     runtime::uuid tenant;
     runtime::uuid user;

@@ -26,7 +26,8 @@ struct rate_decision {
 class quota {
   public:
     virtual ~quota() = default;
-    virtual runtime::task<runtime::result<rate_decision>> take(std::string key, rate_limit limit, std::uint32_t units) = 0;
+    virtual runtime::task<runtime::result<rate_decision>> take(std::string key, rate_limit limit,
+                                                               std::uint32_t units) = 0;
 };
 
 }  // namespace storage

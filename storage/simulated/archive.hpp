@@ -15,12 +15,12 @@ namespace storage::simulated {
 struct archive_behaviour {
     runtime::nanoseconds delay_min = runtime::microseconds(5);  // of every call
     runtime::nanoseconds delay_max = runtime::milliseconds(2);
-    runtime::nanoseconds flush_after = runtime::seconds(10);    // after the first document that is not durable
+    runtime::nanoseconds flush_after = runtime::seconds(10);  // after the first document that is not durable
     runtime::nanoseconds flush_takes_max = runtime::milliseconds(300);
-    std::uint32_t refused = 0;          // put() fails and takes nothing
-    std::uint32_t failed_but_taken = 0; // put() takes the documents and fails all the same; on_durable is not called
-    std::uint32_t read_failed = 0;      // find(), events() and list() fail
-    bool absent = false;                // every call answers archive_errc::unavailable; no flush happens
+    std::uint32_t refused = 0;           // put() fails and takes nothing
+    std::uint32_t failed_but_taken = 0;  // put() takes the documents and fails all the same; on_durable is not called
+    std::uint32_t read_failed = 0;       // find(), events() and list() fail
+    bool absent = false;                 // every call answers archive_errc::unavailable; no flush happens
 };
 
 // The service that fronts of all shards and of all lives of a node share. World: the one its shards belong to, which

@@ -52,25 +52,28 @@ void broker::produce(runtime::shard& from, partition_id partition, std::vector<m
     if (s.random.chance(s.behaviour.request_late))
         delay += nanoseconds(s.random.below(static_cast<std::uint64_t>(s.behaviour.late_max.count())));
     // What has left the node arrives, whether the node lives or not.
-    s.world.after(delay, [state = state_, &from, partition, messages = std::move(messages), done = std::move(done)]() mutable {
-        const auto first = state->store(partition.value, messages);
-        if (state->random.chance(state->behaviour.answer_lost)) return;
-        state->answer(from, [first, done = std::move(done)]() mutable { done(first); });
-    });
+    s.world.after(delay,
+                  [state = state_, &from, partition, messages = std::move(messages), done = std::move(done)]() mutable {
+                      const auto first = state->store(partition.value, messages);
+                      if (state->random.chance(state->behaviour.answer_lost)) return;
+                      state->answer(from, [first, done = std::move(done)]() mutable { done(first); });
+                  });
 }
 
-void broker::fetch(runtime::shard& from, partition_id partition, std::uint64_t at, std::size_t bytes_max, fetched done) {
-    state_->world.after(state_->delay(), [state = state_, &from, partition, at, bytes_max, done = std::move(done)]() mutable {
-        std::vector<stored_message> out;
-        std::size_t bytes = 0;
-        for (const stored_message& m : state->partitions[partition.value].messages) {
-            if (m.at < at) continue;
-            if (!out.empty() && bytes + m.content.bytes() > bytes_max) break;
-            bytes += m.content.bytes();
-            out.push_back(m);
-        }
-        state->answer(from, [out = std::move(out), done = std::move(done)]() mutable { done(std::move(out)); });
-    });
+void broker::fetch(runtime::shard& from, partition_id partition, std::uint64_t at, std::size_t bytes_max,
+                   fetched done) {
+    state_->world.after(
+        state_->delay(), [state = state_, &from, partition, at, bytes_max, done = std::move(done)]() mutable {
+            std::vector<stored_message> out;
+            std::size_t bytes = 0;
+            for (const stored_message& m : state->partitions[partition.value].messages) {
+                if (m.at < at) continue;
+                if (!out.empty() && bytes + m.content.bytes() > bytes_max) break;
+                bytes += m.content.bytes();
+                out.push_back(m);
+            }
+            state->answer(from, [out = std::move(out), done = std::move(done)]() mutable { done(std::move(out)); });
+        });
 }
 
 void broker::delete_before(runtime::shard&, partition_id partition, std::uint64_t at) {

@@ -45,7 +45,7 @@ struct broker_behaviour {
     std::uint32_t answer_lost = 0;
     std::uint32_t request_late = 0;  // arrives up to late_max after it was sent
     runtime::nanoseconds late_max = runtime::milliseconds(300);
-    bool absent = false;             // nothing arrives at all
+    bool absent = false;  // nothing arrives at all
     // A request larger than this is refused.
     std::size_t request_bytes_max = 1'000'000;
 };

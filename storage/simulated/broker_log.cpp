@@ -89,7 +89,8 @@ task<void> broker_log::send_loop() {
         auto deadline = runtime::steady_time::never();
         for (const auto& [id, p] : open_) {
             if (p->closed || p->in_flight != 0) continue;
-            if (!p->pending.empty()) deadline = std::min(deadline, p->oldest + runtime::microseconds(options_.batch_delay_us));
+            if (!p->pending.empty())
+                deadline = std::min(deadline, p->oldest + runtime::microseconds(options_.batch_delay_us));
             if (p->released > p->released_durable)
                 deadline = std::min(deadline, p->release_since + runtime::milliseconds(options_.release_delay_ms));
         }

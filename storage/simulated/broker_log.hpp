@@ -54,13 +54,13 @@ class broker_log final : public log {
         offset released = 1;
         offset released_durable = 1;
         runtime::utc_time last_time;
-        std::uint64_t broker_next = 0;       // what the next acknowledgement must say
-        std::uint64_t last_record_at = 0;    // the broker's offset of the last live record, if there was one
-        std::deque<std::uint64_t> places;    // of the records [released, committed]
+        std::uint64_t broker_next = 0;     // what the next acknowledgement must say
+        std::uint64_t last_record_at = 0;  // the broker's offset of the last live record, if there was one
+        std::deque<std::uint64_t> places;  // of the records [released, committed]
         std::deque<message> pending;
         runtime::steady_time oldest;
         runtime::steady_time release_since;
-        std::uint64_t in_flight = 0;         // number of the request; 0: none
+        std::uint64_t in_flight = 0;  // number of the request; 0: none
         bool closed = false;
         log_listener* listener = nullptr;
     };
@@ -85,7 +85,8 @@ class broker_log final : public log {
     task<std::vector<stored_message>> fetch(partition_id id, std::uint64_t at, std::size_t bytes_max);
     task<std::vector<stored_message>> fetch_all(partition_id id);
     task<std::optional<std::uint64_t>> place_fence(partition_id id, epoch writer);
-    task<result<void>> open_one(partition_id id, epoch writer, runtime::unique_function<bool(const record_view&)>& replay);
+    task<result<void>> open_one(partition_id id, epoch writer,
+                                runtime::unique_function<bool(const record_view&)>& replay);
     static found sift(std::vector<stored_message> messages, epoch writer, std::uint64_t fence);
 
     task<void> send_loop();

@@ -16,7 +16,9 @@ using runtime::nanoseconds;
 
 error_code system_error(int number) { return {number, boost::system::generic_category()}; }
 
-std::string folder_prefix(const std::string& folder) { return folder.empty() || folder.back() == '/' ? folder : folder + "/"; }
+std::string folder_prefix(const std::string& folder) {
+    return folder.empty() || folder.back() == '/' ? folder : folder + "/";
+}
 
 }  // namespace
 
@@ -123,7 +125,8 @@ class simulated_file final : public disk_file {
         auto one = std::make_shared<call>(home_);
         one->take_effect = [state = state_, file = file_, position, bytes] {
             if (state->random.chance(state->behaviour.write_failed)) return system_error(EIO);
-            const std::uint64_t grown = std::max<std::uint64_t>(position + bytes, file->data.size()) - file->data.size();
+            const std::uint64_t grown =
+                std::max<std::uint64_t>(position + bytes, file->data.size()) - file->data.size();
             if (state->bytes_used() + grown > state->behaviour.space_bytes) return system_error(ENOSPC);
             file->put_volatile(position, std::vector<std::byte>(bytes));
             return error_code();
@@ -291,7 +294,9 @@ void disk_image::crash(const chooser& choose) {
         if (power_lost) {
             const auto fate = static_cast<write_fate>(choose(5));
             const bool torn = put_torn(*one->target, one->position, one->bytes, fate, choose);
-            ++(torn ? s.crashes.writes_torn : fate == write_fate::whole ? s.crashes.writes_whole : s.crashes.writes_lost);
+            ++(torn                        ? s.crashes.writes_torn
+               : fate == write_fate::whole ? s.crashes.writes_whole
+                                           : s.crashes.writes_lost);
             continue;
         }
         switch (choose(3)) {
@@ -303,8 +308,9 @@ void disk_image::crash(const chooser& choose) {
                 break;
             default:
                 ++s.crashes.writes_late;
-                s.world.after(nanoseconds(s.random.below(static_cast<std::uint64_t>(s.behaviour.late_write_max.count()) + 1)),
-                              [one] { one->target->put_volatile(one->position, one->bytes); });
+                s.world.after(
+                    nanoseconds(s.random.below(static_cast<std::uint64_t>(s.behaviour.late_write_max.count()) + 1)),
+                    [one] { one->target->put_volatile(one->position, one->bytes); });
         }
     }
     if (power_lost) {

@@ -19,12 +19,12 @@ namespace storage::simulated {
 struct disk_behaviour {
     runtime::nanoseconds delay_min = runtime::microseconds(20);  // of every call
     runtime::nanoseconds delay_max = runtime::microseconds(300);
-    std::uint32_t stalled = 0;                                   // a call takes up to stall_max instead
+    std::uint32_t stalled = 0;  // a call takes up to stall_max instead
     runtime::nanoseconds stall_max = runtime::seconds(5);
-    std::uint32_t write_failed = 0;                              // EIO; the blocks then hold anything
-    std::uint32_t sync_failed = 0;                               // EIO of sync() and sync_directory()
+    std::uint32_t write_failed = 0;  // EIO; the blocks then hold anything
+    std::uint32_t sync_failed = 0;   // EIO of sync() and sync_directory()
     std::uint32_t read_failed = 0;
-    std::uint64_t space_bytes = UINT64_MAX;                      // ENOSPC when files would grow beyond
+    std::uint64_t space_bytes = UINT64_MAX;  // ENOSPC when files would grow beyond
     // After a kill without loss of power a write in flight may reach the disk this much later, in the next life.
     runtime::nanoseconds late_write_max = runtime::milliseconds(20);
     // The bug that a test must find: durable writes answer without having synced.

@@ -58,8 +58,7 @@ bool put_torn(inode& into, std::uint64_t position, std::span<const std::byte> by
 
 void lose_unsynced(inode& file, const chooser& choose) {
     for (const auto& [sector, before] : file.undo) {
-        if (choose(2) == 0)
-            std::memcpy(file.data.data() + sector * sector_bytes, before.data(), before.size());
+        if (choose(2) == 0) std::memcpy(file.data.data() + sector * sector_bytes, before.data(), before.size());
     }
     file.undo.clear();
     if (file.data.size() > file.durable_bytes) {

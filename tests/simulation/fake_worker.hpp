@@ -11,8 +11,8 @@ class fake_worker final : public stages::worker::worker {
   public:
     fake_worker(runtime::simulation::world& world, outside_world& outside) : world_(world), outside_(outside) {}
 
-    runtime::task<stages::worker::verdict> run(stages::worker::launch_request request,
-                                               stages::worker::observer& watch, std::stop_token stop) override;
+    runtime::task<stages::worker::verdict> run(stages::worker::launch_request request, stages::worker::observer& watch,
+                                               std::stop_token stop) override;
     runtime::task<runtime::result<void>> start() override { co_return runtime::result<void>(); }
     runtime::task<void> stop() override { co_return; }
 

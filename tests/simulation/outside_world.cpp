@@ -31,17 +31,18 @@ void outside_world::acknowledged(execution_id id, const std::string& key) {
     if (key.empty()) return;
     const auto [it, first] = by_key_.emplace(key, id);
     if (!first) ++sometimes["a key was used again"];
-    if (it->second != id)
-        broken("P2: key " + key + " gave " + it->second.to_string() + " and then " + id.to_string());
+    if (it->second != id) broken("P2: key " + key + " gave " + it->second.to_string() + " and then " + id.to_string());
 }
 
 void outside_world::delivered(execution_id id, std::uint32_t cursor, const pipeline::event& e) {
     if (e.number != cursor + 1)
-        broken("P3: " + id.to_string() + " gave event " + std::to_string(e.number) + " after " + std::to_string(cursor));
+        broken("P3: " + id.to_string() + " gave event " + std::to_string(e.number) + " after " +
+               std::to_string(cursor));
     const auto print = fingerprint(e);
     const auto [it, first] = events_[id].emplace(e.number, print);
     if (!first && it->second != print)
-        broken("P3: event " + std::to_string(e.number) + " of " + id.to_string() + " was " + it->second + " and is " + print);
+        broken("P3: event " + std::to_string(e.number) + " of " + id.to_string() + " was " + it->second + " and is " +
+               print);
     if (!pipeline::is_terminal(e.type)) return;
     const auto [end, only] = terminal_.emplace(id, e.number);
     if (end->second != e.number) broken("P2: " + id.to_string() + " has two terminal events");

@@ -41,7 +41,11 @@ struct choices {
 class run {
   public:
     explicit run(std::uint64_t seed)
-        : world_(seed), random_(world_.random().split()), choices_(choices::of(random_)), disk_(world_), archive_(world_) {
+        : world_(seed),
+          random_(world_.random().split()),
+          choices_(choices::of(random_)),
+          disk_(world_),
+          archive_(world_) {
         // One of the planted bugs is a disk that answers without having synced.
         disk_.behaviour().durable_writes_lie = runtime::planted(runtime::planted_bug::no_sync_before_answer);
         if (choices_.archive_breaks) {
@@ -90,9 +94,11 @@ class run {
     }
 
     void await_ready() {
-        const bool ready = world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, seconds(600));
+        const bool ready =
+            world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, seconds(600));
         if (!ready || !node_->failed().empty())
-            outside_.broken("a life does not start: " + (ready ? node_->failed() : std::string("no end to its recovery")));
+            outside_.broken("a life does not start: " +
+                            (ready ? node_->failed() : std::string("no end to its recovery")));
     }
 
     void crash() {

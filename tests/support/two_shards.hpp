@@ -58,7 +58,8 @@ class simulated_shards final : public two_shards {
     }
 
   private:
-    static runtime::task<void> keep(runtime::unique_function<runtime::task<void>()>& make, std::exception_ptr& failure) {
+    static runtime::task<void> keep(runtime::unique_function<runtime::task<void>()>& make,
+                                    std::exception_ptr& failure) {
         try {
             co_await make();
         } catch (...) {

@@ -42,8 +42,8 @@ task<result<std::string>> log_blobs::get(partition_id partition, blob_reference 
     // Not all of it at once: the reference may be damaged, which only the pieces can tell.
     bytes.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(reference.bytes, 4 * read_bytes_max)));
     for (std::uint32_t piece = 0; piece < reference.pieces;) {
-        const auto read = co_await log_.read(partition, reference.first + piece, read_bytes_max,
-                                             reference.pieces - piece);
+        const auto read =
+            co_await log_.read(partition, reference.first + piece, read_bytes_max, reference.pieces - piece);
         if (!read) co_return read.error();
         if (read->empty()) co_return log_errc::not_found;
         for (const auto& each : *read) {

@@ -38,7 +38,7 @@ opened open_file(const std::string& path, bool create, bool direct) {
         out.file = -errno;
         return out;
     }
-    struct stat facts {};
+    struct stat facts{};
     if (::fstat(out.file, &facts) < 0) {
         const int why = -errno;
         ::close(out.file);

@@ -15,9 +15,7 @@ namespace {
 using runtime::error_code;
 using runtime::offload;
 
-error_code error_of(std::int64_t negative) {
-    return {static_cast<int>(-negative), boost::system::generic_category()};
-}
+error_code error_of(std::int64_t negative) { return {static_cast<int>(-negative), boost::system::generic_category()}; }
 
 result<void> outcome_of(std::int64_t answer) {
     if (answer < 0) return error_of(answer);

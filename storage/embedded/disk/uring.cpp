@@ -37,10 +37,7 @@ result<std::unique_ptr<uring>> uring::make(runtime::shard& home) {
 }
 
 uring::uring(runtime::shard& home, std::unique_ptr<io_uring> ring, int wake_up)
-    : home_(home),
-      ring_(std::move(ring)),
-      wake_up_(*home.io(), wake_up),
-      alive_(std::make_shared<uring*>(this)) {
+    : home_(home), ring_(std::move(ring)), wake_up_(*home.io(), wake_up), alive_(std::make_shared<uring*>(this)) {
     watch_wake_ups();
     if (auto* thread = dynamic_cast<runtime::shard_thread*>(&home)) {
         thread->add_poller([alive = alive_]() -> std::size_t { return *alive == nullptr ? 0 : (*alive)->reap(); });
@@ -112,8 +109,8 @@ task<int> uring::run(transfer what) {
 }
 
 task<int> uring::write(int file, std::span<const std::byte> bytes, std::uint64_t position, bool durable) {
-    return run({file, const_cast<std::byte*>(bytes.data()), static_cast<unsigned>(bytes.size()), position, true,
-                durable});
+    return run(
+        {file, const_cast<std::byte*>(bytes.data()), static_cast<unsigned>(bytes.size()), position, true, durable});
 }
 
 task<int> uring::read(int file, std::span<std::byte> into, std::uint64_t position) {

@@ -100,10 +100,10 @@ class log_directory {
 
     // For the command line, metrics and tests.
     struct counters {
-        std::uint64_t segments = 0;          // that hold records
+        std::uint64_t segments = 0;  // that hold records
         std::uint64_t spares = 0;
-        std::uint64_t recycled_total = 0;    // spares handed out
-        std::uint64_t freed_total = 0;       // segments that were released
+        std::uint64_t recycled_total = 0;  // spares handed out
+        std::uint64_t freed_total = 0;     // segments that were released
     };
     [[nodiscard]] counters count() const;
 
@@ -133,7 +133,7 @@ class log_directory {
         std::uint64_t carried = 0;  // partitions whose newest release entry is here
         bool in_use = false;        // a log of this life may still write to it
         bool of_this_life = false;
-        partition_id pinned_by;     // where the last look at it ended
+        partition_id pinned_by;  // where the last look at it ended
     };
     struct partition {
         offset released = 1;
@@ -150,7 +150,8 @@ class log_directory {
     task<result<void>> read_names(std::vector<segment_key>& segments);
     task<result<void>> scan_all(const std::vector<segment_key>& keys);
     task<result<void>> scan_one(segment_key key, claims& claimed, std::vector<scan_report>& reports);
-    result<void> note_batch(segment& into, const batch_header& header, std::span<const std::byte> whole, claims& claimed);
+    result<void> note_batch(segment& into, const batch_header& header, std::span<const std::byte> whole,
+                            claims& claimed);
     result<void> judge_ends(const std::vector<segment_key>& keys, const std::vector<scan_report>& reports);
     void drop_void_records(const claims& claimed);
     result<void> find_gaps();

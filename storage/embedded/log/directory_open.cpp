@@ -25,6 +25,7 @@ std::string range_text(offset first, offset last) { return std::to_string(first)
 
 result<void> log_directory::fail(runtime::error_code why, std::string diagnosis) {
     report_.diagnosis = std::move(diagnosis);
+    lock_.reset();
     return why;
 }
 
@@ -75,7 +76,8 @@ task<result<void>> log_directory::open() {
     const auto locked = co_await take_lock();
     if (locked.has_error()) co_return locked;
     const auto before = co_await read_meta(disk_, options_.path);
-    if (before.has_error()) co_return fail(before.error(), path_of("META") + " cannot be used: " + before.error().message());
+    if (before.has_error())
+        co_return fail(before.error(), path_of("META") + " cannot be used: " + before.error().message());
     std::vector<segment_key> keys;
     const auto named = co_await read_names(keys);
     if (named.has_error()) co_return named;
@@ -111,12 +113,12 @@ result<void> log_directory::note_batch(segment& into, const batch_header& header
     if (header.kind != batch_kind::records) {
         // The seal repeats what was read one by one.
         const auto table = decode_table(header, whole);
-        const bool same = table.size() == into.ranges.size() &&
-                          std::all_of(table.begin(), table.end(), [&](const table_entry& entry) {
-                              const auto it = into.ranges.find(entry.partition);
-                              return it != into.ranges.end() && it->second.low == entry.low &&
-                                     it->second.high == entry.high;
-                          });
+        const bool same =
+            table.size() == into.ranges.size() &&
+            std::all_of(table.begin(), table.end(), [&](const table_entry& entry) {
+                const auto it = into.ranges.find(entry.partition);
+                return it != into.ranges.end() && it->second.low == entry.low && it->second.high == entry.high;
+            });
         if (!same) return log_errc::corrupt;
         return {};
     }
@@ -190,7 +192,8 @@ result<void> log_directory::judge_ends(const std::vector<segment_key>& keys, con
                                                ": ends before " + std::to_string(from.position) +
                                                ", which a later segment says was written");
         bool last = true;
-        for (std::size_t j = i + 1; j < keys.size() && keys[j].log == keys[i].log; ++j) last = last && reports[j].batches == 0;
+        for (std::size_t j = i + 1; j < keys.size() && keys[j].log == keys[i].log; ++j)
+            last = last && reports[j].batches == 0;
         if (!last && !reports[i].sealed)
             return fail(log_errc::corrupt, segments_.at(keys[i]).path + ", position " + std::to_string(reports[i].end) +
                                                ": the seal is missing although a later segment was used");

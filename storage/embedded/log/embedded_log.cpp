@@ -14,8 +14,8 @@ constexpr std::size_t buffer_bytes_first = 64 * 1024;
 // What a batch may fill of a small segment beside the segment's header, its seal and a whole release table.
 std::size_t batch_bytes_that_fit(const directory_options& directory, std::size_t wanted) {
     const std::size_t table = (std::size_t{1} << directory.partition_bits) * table_entry_bytes;
-    const std::size_t overhead = segment_header_bytes + round_up_to_block(batch_header_bytes + table) + table +
-                                 disk_block_bytes;
+    const std::size_t overhead =
+        segment_header_bytes + round_up_to_block(batch_header_bytes + table) + table + disk_block_bytes;
     const std::size_t smallest = std::min(directory.small_segment_bytes, directory.segment_bytes);
     WEIR_ASSERT(smallest >= overhead + 4 * disk_block_bytes);
     return std::min(wanted, smallest - overhead);

@@ -43,13 +43,13 @@ struct log_options {
 
 // Counted since the log was made.
 struct log_counters {
-    std::uint64_t records = 0;          // appended
-    std::uint64_t batches = 0;          // durable
-    std::uint64_t bytes = 0;            // durable, whole blocks
-    std::uint64_t segments = 0;         // taken into use
-    std::uint64_t busy = 0;             // append_bytes_max was reached
-    std::uint64_t too_large = 0;        // record_bytes_max was reached
-    std::uint64_t no_space = 0;         // the disk was full
+    std::uint64_t records = 0;    // appended
+    std::uint64_t batches = 0;    // durable
+    std::uint64_t bytes = 0;      // durable, whole blocks
+    std::uint64_t segments = 0;   // taken into use
+    std::uint64_t busy = 0;       // append_bytes_max was reached
+    std::uint64_t too_large = 0;  // record_bytes_max was reached
+    std::uint64_t no_space = 0;   // the disk was full
 };
 
 // Shard: `home`, its owner only; constructed anywhere. The directory and the disk outlive it.
@@ -133,10 +133,10 @@ class embedded_log final : public log {
     log_options options_;
     segment_maker maker_;
     log_id id_;
-    bool writing_ = false;   // the write loop runs
+    bool writing_ = false;  // the write loop runs
     bool stopping_ = false;
-    bool full_ = false;      // the disk is, and we wait
-    bool giving_up_ = false; // stop() does not wait for space
+    bool full_ = false;       // the disk is, and we wait
+    bool giving_up_ = false;  // stop() does not wait for space
     runtime::error_code failed_;
     std::string diagnosis_;
 
@@ -168,8 +168,8 @@ class embedded_log final : public log {
 
     std::optional<runtime::timer_queue::ticket> timer_;
     log_counters counters_;
-    runtime::event work_;       // for the write loop
-    runtime::event progress_;   // something became durable, or failed
+    runtime::event work_;      // for the write loop
+    runtime::event progress_;  // something became durable, or failed
     runtime::gate gate_;
 };
 

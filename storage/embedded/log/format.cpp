@@ -37,9 +37,9 @@ constexpr std::size_t magic = 0, crc = 8, format = 12, log = 16, number = 24, sa
 
 // Batch header.
 namespace batch_at {
-constexpr std::size_t magic = 0, header_crc = 4, body_crc = 8, format = 12, kind = 14, log = 16, segment = 24, salt = 32,
-                      position = 40, number = 48, committed_segment = 56, committed_position = 64, record_bytes = 72,
-                      record_count = 76, table_count = 80;
+constexpr std::size_t magic = 0, header_crc = 4, body_crc = 8, format = 12, kind = 14, log = 16, segment = 24,
+                      salt = 32, position = 40, number = 48, committed_segment = 56, committed_position = 64,
+                      record_bytes = 72, record_count = 76, table_count = 80;
 }
 
 // Record header.
@@ -122,13 +122,12 @@ void encode_batch(batch_header header, std::span<std::byte> whole_batch) {
     put(out, batch_at::record_bytes, header.record_bytes);
     put(out, batch_at::record_count, header.record_count);
     put(out, batch_at::table_count, header.table_count);
-    put(out, batch_at::body_crc,
-        runtime::crc32c(out + batch_header_bytes, whole_batch.size() - batch_header_bytes));
+    put(out, batch_at::body_crc, runtime::crc32c(out + batch_header_bytes, whole_batch.size() - batch_header_bytes));
     put(out, batch_at::header_crc, runtime::crc32c(out + batch_at::body_crc, batch_header_bytes - batch_at::body_crc));
 }
 
-header_state decode_batch_header(std::span<const std::byte> block, const segment_header& segment, std::uint64_t position,
-                                 batch_header& out) {
+header_state decode_batch_header(std::span<const std::byte> block, const segment_header& segment,
+                                 std::uint64_t position, batch_header& out) {
     WEIR_ASSERT(block.size() >= batch_header_bytes);
     const std::byte* const in = block.data();
     if (get<std::uint32_t>(in, batch_at::magic) != batch_magic) return header_state::foreign;
@@ -137,7 +136,8 @@ header_state decode_batch_header(std::span<const std::byte> block, const segment
     out.segment.number = get<std::uint64_t>(in, batch_at::segment);
     out.salt = get<std::uint64_t>(in, batch_at::salt);
     out.position = get<std::uint64_t>(in, batch_at::position);
-    if (out.segment != segment.key || out.salt != segment.salt || out.position != position) return header_state::foreign;
+    if (out.segment != segment.key || out.salt != segment.salt || out.position != position)
+        return header_state::foreign;
     const auto crc = runtime::crc32c(in + batch_at::body_crc, batch_header_bytes - batch_at::body_crc);
     if (get<std::uint32_t>(in, batch_at::header_crc) != crc) return header_state::damaged;
     if (get<std::uint16_t>(in, batch_at::format) != format_version) return header_state::newer_format;

@@ -108,8 +108,8 @@ void encode_batch(batch_header header, std::span<std::byte> whole_batch);
 enum class header_state { ours, foreign, damaged, newer_format };
 // What stands at the first bytes of a block: a header of this segment at this position; one that says so and is not whole;
 // or anything else: zeros, or what another use of the file left, which may be the middle of a batch.
-header_state decode_batch_header(std::span<const std::byte> block, const segment_header& segment, std::uint64_t position,
-                                 batch_header& out);
+header_state decode_batch_header(std::span<const std::byte> block, const segment_header& segment,
+                                 std::uint64_t position, batch_header& out);
 bool body_is_whole(const batch_header& header, std::span<const std::byte> whole_batch);
 
 void encode_table_entry(const table_entry& entry, std::byte* out);

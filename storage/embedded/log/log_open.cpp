@@ -117,8 +117,8 @@ task<result<void>> embedded_log::replay_all(const opening& found,
     co_return result<void>();
 }
 
-task<result<std::uint64_t>> embedded_log::replay_segment_once(replay_segment from,
-                                                     runtime::unique_function<bool(const record_view&)>& replay) {
+task<result<std::uint64_t>> embedded_log::replay_segment_once(
+    replay_segment from, runtime::unique_function<bool(const record_view&)>& replay) {
     std::vector<offset> limits(partitions_.size(), 0);
     bool wanted = false;
     for (const table_entry& range : from.ranges) {

@@ -161,8 +161,7 @@ void embedded_log::commit(pending_batch& batch, const std::vector<table_entry>& 
         if (open_partition* p = find(entry.partition)) p->released_durable = std::max(p->released_durable, entry.low);
     }
     if (!table.empty()) {
-        tell_directory(
-            [key = current_->header.key, table](log_directory& d) { d.released(key, table); });
+        tell_directory([key = current_->header.key, table](log_directory& d) { d.released(key, table); });
     }
     if (position_ > current_->header.bytes / 2) maker_.prepare();
     if (full_) {
@@ -227,13 +226,14 @@ task<result<void>> embedded_log::write_seal(batch_kind kind) {
     committed_ = {header.segment.number, position_};
     // The log's last segment stays until the next life has looked at its end.
     const bool last = kind == batch_kind::clean_stop;
-    tell_directory([key = header.segment, end = position_, ranges = ranges_of_segment(), last](log_directory& d) mutable {
-        if (last) {
-            d.segment_grew(key, end, std::move(ranges));
-        } else {
-            d.segment_sealed(key, end, std::move(ranges));
-        }
-    });
+    tell_directory(
+        [key = header.segment, end = position_, ranges = ranges_of_segment(), last](log_directory& d) mutable {
+            if (last) {
+                d.segment_grew(key, end, std::move(ranges));
+            } else {
+                d.segment_sealed(key, end, std::move(ranges));
+            }
+        });
     co_return written;
 }
 

@@ -11,9 +11,7 @@ namespace {
 // Zeros are written in pieces, so that the log's own writes find a gap.
 constexpr std::uint64_t fill_piece_bytes = 1 << 20;
 
-runtime::error_code stopped() {
-    return boost::system::errc::make_error_code(boost::system::errc::operation_canceled);
-}
+runtime::error_code stopped() { return boost::system::errc::make_error_code(boost::system::errc::operation_canceled); }
 
 }  // namespace
 

@@ -17,15 +17,15 @@
 namespace storage::embedded {
 
 struct gcra_limits {
-    std::size_t keys_max = 100'000;    // beyond, the key that was asked for longest ago is forgotten
-    std::size_t key_bytes_max = 128;   // a longer key is kept as its SHA-256
+    std::size_t keys_max = 100'000;   // beyond, the key that was asked for longest ago is forgotten
+    std::size_t key_bytes_max = 128;  // a longer key is kept as its SHA-256
 };
 
 struct gcra_counters {
     std::uint64_t allowed = 0;
     std::uint64_t refused = 0;
-    std::uint64_t forgotten_idle = 0;   // evicted when their bucket was full again: nothing was lost
-    std::uint64_t forgotten_active = 0; // evicted early: their next units are allowed too soon; keys_max is too small
+    std::uint64_t forgotten_idle = 0;    // evicted when their bucket was full again: nothing was lost
+    std::uint64_t forgotten_active = 0;  // evicted early: their next units are allowed too soon; keys_max is too small
 };
 
 // Shard: its owner only. Never fails. take() with no units asks and takes nothing; more units than the burst are never

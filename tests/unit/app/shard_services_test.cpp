@@ -162,7 +162,8 @@ TEST_F(shard_services_test, what_was_accepted_is_there_after_restarts_on_other_n
     last.on(1, [&] { return expect_completed(last.engine(1), ids); });
 }
 
-task<void> same_key(pipeline::engine& engine, std::string body, std::vector<pipeline::outcome<pipeline::accepted>>& out) {
+task<void> same_key(pipeline::engine& engine, std::string body,
+                    std::vector<pipeline::outcome<pipeline::accepted>>& out) {
     auto request = script(body);
     std::optional<pipeline::idempotency> key;
     key.emplace();

@@ -23,7 +23,11 @@ TEST(json_writer, escapes_what_must_be_and_nothing_else) {
 TEST(json_writer, writes_numbers_at_their_ends) {
     std::string out;
     json_writer json(out);
-    json.begin_array().value(std::uint64_t{UINT64_MAX}).value(std::int64_t{INT64_MIN}).value(std::int64_t{INT64_MAX}).end_array();
+    json.begin_array()
+        .value(std::uint64_t{UINT64_MAX})
+        .value(std::int64_t{INT64_MIN})
+        .value(std::int64_t{INT64_MAX})
+        .end_array();
     EXPECT_EQ(out, "[18446744073709551615,-9223372036854775808,9223372036854775807]");
 }
 

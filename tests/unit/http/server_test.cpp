@@ -46,7 +46,8 @@ TEST(server, answers_pipelined_requests_in_order) {
     auto client = server.connect();
     std::string all;
     for (int i = 0; i < 500; ++i) all += get("/livez", "X-Request-Id: " + std::to_string(i) + "\r\n");
-    all += post("/api/v1/execute", R"({"script": "x"})", "X-Request-Id: post\r\n") + get("/nothing", "X-Request-Id: last\r\n");
+    all += post("/api/v1/execute", R"({"script": "x"})", "X-Request-Id: post\r\n") +
+           get("/nothing", "X-Request-Id: last\r\n");
     std::thread sender([&] { client.send(all); });
     for (int i = 0; i < 500; ++i) {
         const auto answer = client.answer();
@@ -61,9 +62,11 @@ TEST(server, answers_pipelined_requests_in_order) {
 TEST(server, takes_requests_in_any_pieces) {
     running_server server;
     auto client = server.connect();
-    const auto bytes = "POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-                       "3;x=y\r\n{\"s\r\n0f\r\ncript\": \"echo h\r\n3\r\ni\"}\r\n0\r\nTrailer: dropped\r\n\r\n" +
-                       get("/livez");
+    const auto bytes =
+        "POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n"
+        "3;x=y\r\n{\"s\r\n0f\r\ncript\": \"echo h\r\n3\r\ni\"}\r\n0\r\nTrailer: dropped\r\n\r\n" +
+        get("/livez");
     for (const char c : std::string(bytes)) {
         ASSERT_TRUE(client.send({&c, 1}));
         if (c == '\n') std::this_thread::sleep_for(milliseconds(1));
@@ -113,7 +116,8 @@ TEST(server, keeps_a_sane_request_id_and_makes_one_otherwise) {
     auto client = server.connect();
     EXPECT_EQ(client.ask(get("/livez", "X-Request-Id: my-id_1.2~3\r\n")).field("x-request-id"), "my-id_1.2~3");
     EXPECT_EQ(client.ask(get("/livez", "X-Request-Id: <script>\r\n")).field("x-request-id").size(), 16U);
-    EXPECT_EQ(client.ask(get("/livez", "X-Request-Id: " + std::string(129, 'a') + "\r\n")).field("x-request-id").size(), 16U);
+    EXPECT_EQ(client.ask(get("/livez", "X-Request-Id: " + std::string(129, 'a') + "\r\n")).field("x-request-id").size(),
+              16U);
     EXPECT_EQ(client.ask(get("/livez")).field("x-request-id").size(), 16U);
 }
 
@@ -129,7 +133,8 @@ TEST(server, refuses_and_closes_and_reads_nothing_behind_a_refusal) {
         {"GET / HTTP/1.1\r\n\r\n", 400, "bad_host"},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "bad_transfer_encoding"},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400, "bad_transfer_encoding"},
-        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400, "ambiguous_length"},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400,
+         "ambiguous_length"},
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", 400, "bad_content_length"},
         {"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", 400, "header_fold"},
         {"GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_target"},
@@ -141,10 +146,11 @@ TEST(server, refuses_and_closes_and_reads_nothing_behind_a_refusal) {
         {"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "method_not_implemented"},
         {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
         {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 10485761\r\n\r\n", 413, "body_too_large"},
-        {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA00001\r\n", 413, "body_too_large"},
+        {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA00001\r\n", 413,
+         "body_too_large"},
         {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400, "bad_chunk"},
-        {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(17'000, 'a'), 400,
-         "chunk_overhead_too_large"},
+        {"POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(17'000, 'a'),
+         400, "chunk_overhead_too_large"},
     };
     for (const auto& [request, status, code] : rows) {
         auto client = server.connect();
@@ -295,9 +301,11 @@ TEST(server, bounds_all_bodies_together) {
     config.limits.bodies_bytes_max = 300'000;
     running_server server(config, 1);
     auto first = server.connect();
-    first.send("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + std::string(200'000, ' '));
+    first.send("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" +
+               std::string(200'000, ' '));
     auto second = server.connect();
-    second.send("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + std::string(200'000, ' '));
+    second.send("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" +
+                std::string(200'000, ' '));
     const auto answer = second.answer();
     const auto other = answer.status == 0 ? first.answer() : answer;
     expect_problem(other, 503, "too_many_bodies");

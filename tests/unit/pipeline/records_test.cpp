@@ -59,7 +59,8 @@ TEST(records, verdicts_and_output_come_back_whole) {
     ASSERT_TRUE(ended);
     expect_same(ended->verdict, samples::failed());
     EXPECT_EQ(ended->next_not_before.microseconds_since_epoch, 5);
-    const auto output = decode_output(encode(output_record{stream::standard_error, 17, false, std::string("\0\xff", 2)}));
+    const auto output =
+        decode_output(encode(output_record{stream::standard_error, 17, false, std::string("\0\xff", 2)}));
     ASSERT_TRUE(output);
     EXPECT_EQ(output->stream, stream::standard_error);
     EXPECT_EQ(output->offset, 17U);
@@ -91,7 +92,8 @@ TEST(records, a_key_takes_no_more_than_80_bytes) {
     key.execution.bytes.fill(0xff);
     key.expires = {INT64_MAX};
     EXPECT_LE(encode(std::vector<key_entry>(100, key)).size(), 100U * 82U);
-    EXPECT_LE(sizeof(key_hash) + sizeof(runtime::sha256_digest) + sizeof(execution_id) + sizeof(runtime::utc_time), 80U);
+    EXPECT_LE(sizeof(key_hash) + sizeof(runtime::sha256_digest) + sizeof(execution_id) + sizeof(runtime::utc_time),
+              80U);
 }
 
 TEST(records, chunks_keep_what_events_are_made_of) {

@@ -19,9 +19,13 @@ std::string bytes_of(std::initializer_list<int> values) {
 // ---- base64 --------------------------------------------------------------------------------------------------------
 
 TEST(base64, knows_the_vectors_of_rfc_4648) {
-    const std::vector<std::pair<std::string, std::string>> vectors{
-        {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    const std::vector<std::pair<std::string, std::string>> vectors{{"", ""},
+                                                                   {"f", "Zg=="},
+                                                                   {"fo", "Zm8="},
+                                                                   {"foo", "Zm9v"},
+                                                                   {"foob", "Zm9vYg=="},
+                                                                   {"fooba", "Zm9vYmE="},
+                                                                   {"foobar", "Zm9vYmFy"}};
     for (const auto& [bytes, text] : vectors) {
         EXPECT_EQ(base64_encode(bytes), text);
         EXPECT_EQ(base64_decode(text), bytes);
@@ -124,10 +128,10 @@ bool is_utf8_slowly(const std::string& bytes) {
 }
 
 TEST(utf8, takes_the_borders_of_every_length) {
-    for (const auto& good : {bytes_of({0x00}), bytes_of({0x7f}), bytes_of({0xc2, 0x80}), bytes_of({0xdf, 0xbf}),
-                             bytes_of({0xe0, 0xa0, 0x80}), bytes_of({0xed, 0x9f, 0xbf}), bytes_of({0xee, 0x80, 0x80}),
-                             bytes_of({0xef, 0xbf, 0xbf}), bytes_of({0xf0, 0x90, 0x80, 0x80}),
-                             bytes_of({0xf4, 0x8f, 0xbf, 0xbf})}) {
+    for (const auto& good :
+         {bytes_of({0x00}), bytes_of({0x7f}), bytes_of({0xc2, 0x80}), bytes_of({0xdf, 0xbf}),
+          bytes_of({0xe0, 0xa0, 0x80}), bytes_of({0xed, 0x9f, 0xbf}), bytes_of({0xee, 0x80, 0x80}),
+          bytes_of({0xef, 0xbf, 0xbf}), bytes_of({0xf0, 0x90, 0x80, 0x80}), bytes_of({0xf4, 0x8f, 0xbf, 0xbf})}) {
         EXPECT_TRUE(is_utf8(good)) << hex_encode(good);
         EXPECT_TRUE(is_utf8("a" + good + "z")) << hex_encode(good);
         EXPECT_EQ(utf8_length("a" + good + "z"), 3U);
@@ -166,8 +170,9 @@ TEST(utf8, agrees_with_the_definition_on_all_short_and_many_random_sequences) {
     for (int a = 0; a < 256; ++a)
         for (int b = 0; b < 256; ++b) ASSERT_EQ(is_utf8(bytes_of({a, b})), is_utf8_slowly(bytes_of({a, b})));
     random_source random(3);
-    const std::string interesting = bytes_of({0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
-                                              0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff});
+    const std::string interesting =
+        bytes_of({0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+                  0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff});
     int valid = 0;
     for (int round = 0; round < 400'000; ++round) {
         std::string bytes(1 + random.below(5), '\0');
@@ -185,9 +190,9 @@ TEST(utf8, tells_the_incomplete_tail) {
     for (std::size_t cut = 0; cut <= text.size(); ++cut)
         EXPECT_EQ(utf8_incomplete_tail(std::string_view(text).substr(0, cut)), expected[cut]) << cut;
     // What can never become valid is no beginning.
-    for (const auto& bytes : {bytes_of({0x80}), bytes_of({0xff}), bytes_of({0xc0}), bytes_of({0xe0, 0x9f}),
-                              bytes_of({0xed, 0xa0}), bytes_of({0xf4, 0x90}), bytes_of({0xf5}),
-                              bytes_of({0x80, 0x80, 0x80, 0x80})})
+    for (const auto& bytes :
+         {bytes_of({0x80}), bytes_of({0xff}), bytes_of({0xc0}), bytes_of({0xe0, 0x9f}), bytes_of({0xed, 0xa0}),
+          bytes_of({0xf4, 0x90}), bytes_of({0xf5}), bytes_of({0x80, 0x80, 0x80, 0x80})})
         EXPECT_EQ(utf8_incomplete_tail(bytes), 0U) << hex_encode(bytes);
 }
 

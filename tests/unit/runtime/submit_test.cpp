@@ -77,7 +77,10 @@ std::uint64_t simulate(std::uint64_t seed, int& out) {
     auto& b = w.add_shard(1);
     gate g(a);
     bool done = false;
-    a.post([&] { spawn(g, a, hop(b, out)); done = true; });
+    a.post([&] {
+        spawn(g, a, hop(b, out));
+        done = true;
+    });
     EXPECT_TRUE(w.run_until([&] { return done && g.count() == 0; }, seconds(1)));
     return w.trace_hash();
 }

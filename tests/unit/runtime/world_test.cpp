@@ -41,9 +41,7 @@ trace run_chatter(std::uint64_t seed) {
             ++begun;
         });
     }
-    const auto all_done = [&] {
-        return begun == 3 && gates[0]->count() + gates[1]->count() + gates[2]->count() == 0;
-    };
+    const auto all_done = [&] { return begun == 3 && gates[0]->count() + gates[1]->count() + gates[2]->count() == 0; };
     EXPECT_TRUE(w.run_until(all_done, seconds(10)));
     out.hash = w.trace_hash();
     out.steps = w.steps();

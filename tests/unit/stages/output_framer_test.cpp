@@ -29,7 +29,8 @@ collected feed_in_pieces(const std::string& all, std::uint64_t limit, runtime::r
         }
     };
     for (std::size_t at = 0; at < all.size();) {
-        const std::size_t size = std::min<std::size_t>(all.size() - at, 1 + random.below(random.below(2) ? 7 : 100'000));
+        const std::size_t size =
+            std::min<std::size_t>(all.size() - at, 1 + random.below(random.below(2) ? 7 : 100'000));
         take(framer.feed(std::string_view(all).substr(at, size)));
         at += size;
     }

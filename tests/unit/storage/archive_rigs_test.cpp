@@ -61,7 +61,8 @@ class simulated_rig final : public archive_rig {
 INSTANTIATE_TEST_SUITE_P(
     back_ends, archive_conformance,
     ::testing::Values(archive_back_end{"embedded", [] { return std::make_unique<embedded_rig>(64U << 20); }},
-                      archive_back_end{"embedded_tiny_memtable", [] { return std::make_unique<embedded_rig>(64U << 10); }},
+                      archive_back_end{"embedded_tiny_memtable",
+                                       [] { return std::make_unique<embedded_rig>(64U << 10); }},
                       archive_back_end{"simulated_seed_1", [] { return std::make_unique<simulated_rig>(1); }},
                       archive_back_end{"simulated_seed_2", [] { return std::make_unique<simulated_rig>(2); }}),
     [](const auto& each) { return each.param.name; });

@@ -21,8 +21,13 @@ constexpr partition_id one{1};
 
 struct two_nodes {
     explicit two_nodes(std::uint64_t seed)
-        : world(seed), on(world), life(world, 2), first(life.shard(0), on), second(life.shard(1), on),
-          heard_by_first(ledger_of_first), heard_by_second(ledger_of_second) {}
+        : world(seed),
+          on(world),
+          life(world, 2),
+          first(life.shard(0), on),
+          second(life.shard(1), on),
+          heard_by_first(ledger_of_first),
+          heard_by_second(ledger_of_second) {}
     ~two_nodes() {
         life.run(0, [this] { return first.stop(); });
         life.run(1, [this] { return second.stop(); });
@@ -77,7 +82,8 @@ TEST(broker_log, an_owner_that_was_replaced_acknowledges_nothing_more) {
         n.life.run(1, [&] { return append_and_pass(n.second, n.ledger_of_second, "b"); });
         EXPECT_EQ(n.heard_by_second.failures.size(), 1U);
         n.life.run(1, [&] { return open(n.second, n.heard_by_second, replayed); });
-        EXPECT_EQ(replayed, (std::vector<std::string>{"a", "b"})) << "void for every reader; what had no answer is there";
+        EXPECT_EQ(replayed, (std::vector<std::string>{"a", "b"}))
+            << "void for every reader; what had no answer is there";
     }
 }
 

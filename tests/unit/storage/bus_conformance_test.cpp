@@ -250,11 +250,11 @@ TEST_P(bus_conformance, a_shard_nobody_listens_on_gets_no_messages) {
     EXPECT_EQ(hub_->counters().delivered, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    back_ends, bus_conformance,
-    ::testing::Values(bus_back_end{"machine", [] { return std::make_unique<machine_shards>(); }},
-                      bus_back_end{"simulated", [] { return std::make_unique<simulated_shards>(1); }}),
-    [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(back_ends, bus_conformance,
+                         ::testing::Values(bus_back_end{"machine", [] { return std::make_unique<machine_shards>(); }},
+                                           bus_back_end{"simulated",
+                                                        [] { return std::make_unique<simulated_shards>(1); }}),
+                         [](const auto& each) { return each.param.name; });
 
 }  // namespace
 }  // namespace tests

@@ -62,8 +62,8 @@ TEST_P(log_blobs_at, every_size_comes_back_whole) {
     for (two_shards* shards : {static_cast<two_shards*>(&simulated), static_cast<two_shards*>(&machine)}) {
         memory_log log;
         log_blobs blobs(log, piece_type);
-        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, piece - 1, piece, piece + 1, 3 * piece,
-                                       40 * piece + 17})
+        for (const std::size_t size :
+             {std::size_t{0}, std::size_t{1}, piece - 1, piece, piece + 1, 3 * piece, 40 * piece + 17})
             shards->run(GetParam(), [&] { return round_trip(log, blobs, size); });
     }
 }

@@ -32,7 +32,8 @@ class log_crash_conformance : public log_conformance {};
 
 // Tasks for the bodies of tests; all run on the log's shard.
 // Appends and waits until it is durable.
-runtime::task<void> append_and_wait(storage::log& log, log_ledger& ledger, storage::partition_id id, std::string payload);
+runtime::task<void> append_and_wait(storage::log& log, log_ledger& ledger, storage::partition_id id,
+                                    std::string payload);
 // Waits until everything of the partition is durable, or `give_up` has passed; true if it is.
 runtime::task<bool> wait_committed(storage::log& log, log_ledger& ledger, storage::partition_id id,
                                    runtime::nanoseconds give_up = runtime::seconds(60));

@@ -144,15 +144,16 @@ TEST_P(log_crash_conformance, what_was_committed_survives_every_crash) {
             std::vector<partition_id> mine;
             for (std::uint16_t p = 0; p < rig_->partitions(); ++p)
                 if (owner({p}) == s) mine.push_back({p});
-            auto w = std::make_shared<workload>(workload{*rig_, ledger_, listener(s), s, mine, bytes_max, life, flags[s],
-                                                         refused, appended});
+            auto w = std::make_shared<workload>(
+                workload{*rig_, ledger_, listener(s), s, mine, bytes_max, life, flags[s], refused, appended});
             rig_->start(s, [w] { return work(*w); });
         }
         const bool in_recovery = random.below(5) == 0;
         const auto all_open = [&] { return std::count(flags.begin(), flags.end(), true) == std::ssize(flags); };
         if (!in_recovery) ASSERT_TRUE(world.run_until([&] { return all_open() || refused; }, runtime::seconds(600)));
         bool over = false;
-        world.after(runtime::nanoseconds(random.below(in_recovery ? 10'000'000 : 100'000'000)), [&over] { over = true; });
+        world.after(runtime::nanoseconds(random.below(in_recovery ? 10'000'000 : 100'000'000)),
+                    [&over] { over = true; });
         world.run_until([&] { return over; }, runtime::seconds(10));
         if (random.below(4) > 0) world.run_until([&] { return rig_->undecided(); }, runtime::milliseconds(20));
         rig_->crash();
@@ -167,8 +168,9 @@ TEST_P(log_crash_conformance, what_was_committed_survives_every_crash) {
         rig_->run(0, [&] { return read_back(rig_->log(0), ledger_, {p}, ledger_[{p}].released); });
     rig_->end_life();
     EXPECT_GT(appended, 0U);
-    if (HasFailure()) std::printf("repeat with %s, seed %llu\n", GetParam().name.c_str(),
-                                  static_cast<unsigned long long>(GetParam().seed));
+    if (HasFailure())
+        std::printf("repeat with %s, seed %llu\n", GetParam().name.c_str(),
+                    static_cast<unsigned long long>(GetParam().seed));
 }
 
 }  // namespace tests

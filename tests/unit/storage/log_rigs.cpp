@@ -42,7 +42,8 @@ struct simulated_embedded_rig::life {
     std::unique_ptr<log_directory> directory;
 };
 
-simulated_embedded_rig::simulated_embedded_rig(std::uint64_t seed) : simulated_embedded_rig(seed, small_directory(seed)) {}
+simulated_embedded_rig::simulated_embedded_rig(std::uint64_t seed)
+    : simulated_embedded_rig(seed, small_directory(seed)) {}
 
 simulated_embedded_rig::simulated_embedded_rig(std::uint64_t seed, directory_options where)
     : world_(seed), disk_(world_), where_(std::move(where)) {}

@@ -17,8 +17,8 @@ class memory_log final : public storage::log {
     std::optional<storage::log_errc> fail_appends;
     std::size_t appends_until_failure = SIZE_MAX;
 
-    task_of_opening open(std::vector<storage::partition_id>, runtime::unique_function<bool(const storage::record_view&)>,
-                         storage::log_listener&) override {
+    task_of_opening open(std::vector<storage::partition_id>,
+                         runtime::unique_function<bool(const storage::record_view&)>, storage::log_listener&) override {
         co_return std::vector<storage::opened_partition>();
     }
     storage::result<storage::record_header> append(const storage::record_header& header,

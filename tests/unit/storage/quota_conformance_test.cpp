@@ -129,11 +129,11 @@ task<void> edges(quota& q) {
 
 TEST_P(quota_conformance, limits_at_their_edges_do_not_overflow) { on_both(edges); }
 
-INSTANTIATE_TEST_SUITE_P(
-    back_ends, quota_conformance,
-    ::testing::Values(quota_back_end{"machine", [] { return std::make_unique<machine_shards>(); }},
-                      quota_back_end{"simulated", [] { return std::make_unique<simulated_shards>(1); }}),
-    [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(back_ends, quota_conformance,
+                         ::testing::Values(quota_back_end{"machine", [] { return std::make_unique<machine_shards>(); }},
+                                           quota_back_end{"simulated",
+                                                          [] { return std::make_unique<simulated_shards>(1); }}),
+                         [](const auto& each) { return each.param.name; });
 
 // ---- against the definition ----------------------------------------------------------------------------------------
 

@@ -33,13 +33,16 @@ TEST(api, accepts_and_tells_what_it_knows) {
 
     const auto result = client.ask(get("/api/v1/executions/" + id + "/result"));
     EXPECT_EQ(result.status, 200);
-    EXPECT_EQ(result.body,
-              "{\"execution_id\":\"" + id +
-                  "\",\"status\":\"completed\",\"exit_code\":0,\"signal\":null,\"error_type\":null,\"error_message\":null,"
-                  "\"stdout\":\"hi\\n\",\"stderr\":\"\",\"stdout_encoding\":\"utf-8\",\"stderr_encoding\":\"utf-8\","
-                  "\"stdout_truncated\":false,\"stderr_truncated\":false,\"resource_usage\":{\"execution_time_wall_seconds\":1.5,"
-                  "\"cpu_time_seconds\":0.25,\"cpu_time_jiffies\":25,\"clk_tck_hertz\":100,\"peak_memory_kb\":null,"
-                  "\"peak_processes\":null,\"output_bytes\":0},\"lang\":\"python\",\"lang_version\":\"3.11\",\"priority\":\"normal\"}");
+    EXPECT_EQ(
+        result.body,
+        "{\"execution_id\":\"" + id +
+            "\",\"status\":\"completed\",\"exit_code\":0,\"signal\":null,\"error_type\":null,\"error_message\":null,"
+            "\"stdout\":\"hi\\n\",\"stderr\":\"\",\"stdout_encoding\":\"utf-8\",\"stderr_encoding\":\"utf-8\","
+            "\"stdout_truncated\":false,\"stderr_truncated\":false,\"resource_usage\":{\"execution_time_wall_seconds\":"
+            "1.5,"
+            "\"cpu_time_seconds\":0.25,\"cpu_time_jiffies\":25,\"clk_tck_hertz\":100,\"peak_memory_kb\":null,"
+            "\"peak_processes\":null,\"output_bytes\":0},\"lang\":\"python\",\"lang_version\":\"3.11\",\"priority\":"
+            "\"normal\"}");
 }
 
 TEST(api, waits_for_a_result_if_asked_to) {
@@ -54,7 +57,8 @@ TEST(api, waits_for_a_result_if_asked_to) {
     EXPECT_EQ(unmet.status, 202);
     EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(990));
     EXPECT_FALSE(unmet.fields.contains("preference-applied"));
-    client.send(post("/api/v1/execute", body_of("hold"), "Prefer: wait=60\r\nX-Request-Id: w\r\nIdempotency-Key: w\r\n"));
+    client.send(
+        post("/api/v1/execute", body_of("hold"), "Prefer: wait=60\r\nX-Request-Id: w\r\nIdempotency-Key: w\r\n"));
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     const auto again = server.connect().ask(post("/api/v1/execute", body_of("hold"), "Idempotency-Key: w\r\n"));
     server.conclude(member(again.body, "execution_id"));
@@ -77,7 +81,8 @@ TEST(api, binds_an_idempotency_key_to_one_execution) {
     EXPECT_EQ(again.field("idempotent-replayed"), "true");
     EXPECT_EQ(member(again.body, "execution_id"), member(made.body, "execution_id"));
     EXPECT_EQ(member(again.body, "status"), "completed");
-    const auto waited = client.ask(post("/api/v1/execute", body_of("echo 1"), "Idempotency-Key: key-1\r\nPrefer: wait=1\r\n"));
+    const auto waited =
+        client.ask(post("/api/v1/execute", body_of("echo 1"), "Idempotency-Key: key-1\r\nPrefer: wait=1\r\n"));
     EXPECT_EQ(waited.status, 200);
     EXPECT_EQ(waited.field("idempotent-replayed"), "true");
     EXPECT_EQ(waited.field("preference-applied"), "wait");
@@ -85,9 +90,13 @@ TEST(api, binds_an_idempotency_key_to_one_execution) {
     EXPECT_EQ(other.status, 422);
     EXPECT_EQ(member(other.body, "code"), "idempotency_key_reused");
     for (const std::string& bad : std::vector<std::string>{"", "\"\"", "a b", "\xc3\xa4", std::string(256, 'k')})
-        EXPECT_EQ(client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: " + bad + "\r\n")).status, 400) << bad;
-    EXPECT_EQ(client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: " + std::string(255, 'k') + "\r\n")).status, 202);
-    EXPECT_EQ(client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: a\r\nIdempotency-Key: a\r\n")).status, 400);
+        EXPECT_EQ(client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: " + bad + "\r\n")).status, 400)
+            << bad;
+    EXPECT_EQ(
+        client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: " + std::string(255, 'k') + "\r\n")).status,
+        202);
+    EXPECT_EQ(client.ask(post("/api/v1/execute", body_of("x"), "Idempotency-Key: a\r\nIdempotency-Key: a\r\n")).status,
+              400);
 }
 
 TEST(api, tells_why_it_does_not_accept) {
@@ -111,8 +120,8 @@ TEST(api, takes_json_alone) {
     auto client = server.connect();
     const auto with_type = [&](const std::string& fields) {
         const auto body = body_of("x");
-        return client.ask("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\n" + fields + "Content-Length: " + std::to_string(body.size()) +
-                          "\r\n\r\n" + body);
+        return client.ask("POST /api/v1/execute HTTP/1.1\r\nHost: a\r\n" + fields +
+                          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     };
     EXPECT_EQ(with_type("").status, 415);
     EXPECT_EQ(with_type("Content-Type: text/plain\r\n").status, 415);
@@ -120,7 +129,8 @@ TEST(api, takes_json_alone) {
     EXPECT_EQ(with_type("Content-Type: application/json\r\nContent-Encoding: gzip\r\n").status, 415);
     EXPECT_EQ(with_type("Content-Type: Application/JSON; charset=utf-8\r\n").status, 202);
     const auto invalid = client.ask(post("/api/v1/execute", R"({"skript": 1})"));
-    EXPECT_NE(invalid.body.find(R"("errors":[{"pointer":"/skript","code":"unknown_field","detail":)"), std::string::npos);
+    EXPECT_NE(invalid.body.find(R"("errors":[{"pointer":"/skript","code":"unknown_field","detail":)"),
+              std::string::npos);
 }
 
 TEST(api, keeps_unfinished_and_unknown_apart) {
@@ -174,7 +184,8 @@ TEST(api, gives_output_in_ranges) {
     EXPECT_EQ(beyond.status, 416);
     EXPECT_EQ(beyond.field("content-range"), "bytes */10");
     EXPECT_EQ(part("bytes=-0").status, 416);
-    for (const std::string ignored : {"bytes=4-2", "bytes=0-1,3-4", "lines=0-1", "bytes=x-1", "bytes=", "bytes=1", "bytes=--1"})
+    for (const std::string ignored :
+         {"bytes=4-2", "bytes=0-1,3-4", "lines=0-1", "bytes=x-1", "bytes=", "bytes=1", "bytes=--1"})
         EXPECT_EQ(part(ignored).status, 200) << ignored;
     const auto tag = whole.field("etag");
     EXPECT_EQ(client.ask(get(target, "Range: bytes=0-0\r\nIf-Range: " + tag + "\r\n")).status, 206);
@@ -197,7 +208,8 @@ TEST(api, gives_large_results_whole) {
     EXPECT_EQ(result.field("transfer-encoding"), "chunked");
     std::string escaped;
     append_escaped(escaped, text);
-    EXPECT_NE(result.body.find("\"stdout\":\"" + escaped + "\",\"stderr\":\"\",\"stdout_encoding\":\"utf-8\""), std::string::npos);
+    EXPECT_NE(result.body.find("\"stdout\":\"" + escaped + "\",\"stderr\":\"\",\"stdout_encoding\":\"utf-8\""),
+              std::string::npos);
     EXPECT_EQ(result.body.back(), '}');
     const auto bytes = client.ask(get("/api/v1/executions/" + id + "/output/stdout"));
     EXPECT_EQ(bytes.body, text);
@@ -258,8 +270,9 @@ TEST(api, lists_newest_first_page_by_page) {
 TEST(api, refuses_bad_lists) {
     running_server server;
     auto client = server.connect();
-    for (const std::string query : {"limit=0", "limit=1001", "limit=x", "limit=", "status=done", "status=", "lang=", "label=k", "label=:v",
-                                    "staus=queued", "limit=1&limit=2", "status=%ff", "status=queued&status=running"})
+    for (const std::string query :
+         {"limit=0", "limit=1001", "limit=x", "limit=", "status=done", "status=", "lang=", "label=k", "label=:v",
+          "staus=queued", "limit=1&limit=2", "status=%ff", "status=queued&status=running"})
         EXPECT_EQ(client.ask(get("/api/v1/executions?" + query)).status, 400) << query;
     std::string many;
     for (int i = 0; i < 65; ++i) many += "label=a:b&";
@@ -272,7 +285,8 @@ TEST(api, tells_limits_and_examples) {
     auto client = server.connect();
     const auto limits = client.ask(get("/api/v1/k8s-limits"));
     EXPECT_EQ(limits.status, 200);
-    EXPECT_NE(limits.body.find(R"("supported_runtimes":{"python":{"versions":["3.11"],"file_ext":"py"})"), std::string::npos);
+    EXPECT_NE(limits.body.find(R"("supported_runtimes":{"python":{"versions":["3.11"],"file_ext":"py"})"),
+              std::string::npos);
     EXPECT_NE(limits.body.find(R"("maxima":{"wall_ms":3600000)"), std::string::npos);
     const auto examples = client.ask(get("/api/v1/example-scripts"));
     EXPECT_NE(examples.body.find(R"("python":"print('hello')\n")"), std::string::npos);

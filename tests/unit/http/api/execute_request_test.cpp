@@ -48,7 +48,8 @@ TEST(execute_request, fills_in_the_defaults) {
 }
 
 TEST(execute_request, takes_every_field) {
-    const auto out = read(R"({"script": "x\u00e4\ud83d\ude00", "lang": "python", "lang_version": "3.9", "args": ["a", ""],
+    const auto out =
+        read(R"({"script": "x\u00e4\ud83d\ude00", "lang": "python", "lang_version": "3.9", "args": ["a", ""],
         "stdin": {"base64": "AAEC"}, "priority": "high", "labels": {"k": "v"},
         "limits": {"wall_ms": 1, "cpu_ms": 2, "memory_bytes": 3, "processes": 4, "output_bytes": 5, "disk_bytes": 6,
                    "on_output_limit": "kill"},
@@ -68,15 +69,16 @@ TEST(execute_request, takes_every_field) {
 
 TEST(execute_request, tells_malformed_json) {
     for (const std::string body :
-         {"", " ", "{", "{\"script\": 1,}", "{'script': 1}", "{\"script\": \"\xff\"}", "{\"script\": \"\\ud800\"}", "nul",
-          "{\"script\": \"a\nb\"}", "{} {}", "{\"script\": 01}", "[1,]", "{\"a\" 1}", "\xef\xbb\xbf{}", "{\"a\": NaN}",
-          "{\"script\": \"x\", \"n\": 123456789012345678901234567890}"}) {
+         {"", " ", "{", "{\"script\": 1,}", "{'script': 1}", "{\"script\": \"\xff\"}", "{\"script\": \"\\ud800\"}",
+          "nul", "{\"script\": \"a\nb\"}", "{} {}", "{\"script\": 01}", "[1,]", "{\"a\" 1}", "\xef\xbb\xbf{}",
+          "{\"a\": NaN}", "{\"script\": \"x\", \"n\": 123456789012345678901234567890}"}) {
         const auto out = read(body);
         ASSERT_TRUE(out.wrong) << body;
         EXPECT_EQ(out.wrong->kind->code, "malformed_json") << body;
     }
     EXPECT_EQ(read(std::string(100'000, '[')).wrong->kind->code, "malformed_json");
-    EXPECT_EQ(read("{\"script\": " + std::string(40, '[') + std::string(40, ']') + "}").wrong->kind->code, "malformed_json");
+    EXPECT_EQ(read("{\"script\": " + std::string(40, '[') + std::string(40, ']') + "}").wrong->kind->code,
+              "malformed_json");
 }
 
 TEST(execute_request, refuses_what_is_no_object) {
@@ -86,7 +88,8 @@ TEST(execute_request, refuses_what_is_no_object) {
 }
 
 TEST(execute_request, collects_every_error) {
-    const auto out = read(R"({"lang": 1, "args": [1, "ok", null], "priority": "urgent", "limits": {"wall_ms": 0, "x": 1},
+    const auto out =
+        read(R"({"lang": 1, "args": [1, "ok", null], "priority": "urgent", "limits": {"wall_ms": 0, "x": 1},
         "retry": {"max_attempts": 11, "on": ["sometimes"]}, "labels": {"k": 1}, "stdin": [], "a/b~c": 1})");
     ASSERT_TRUE(out.wrong);
     EXPECT_EQ(out.wrong->kind->code, "invalid");
@@ -94,16 +97,19 @@ TEST(execute_request, collects_every_error) {
     EXPECT_EQ(out.errors(),
               (errors{"/lang wrong_type", "/args/0 wrong_type", "/args/2 wrong_type", "/priority unknown_value",
                       "/limits/wall_ms below_minimum", "/limits/x unknown_field", "/retry/max_attempts above_maximum",
-                      "/retry/on/0 unknown_value", "/labels/k wrong_type", "/stdin wrong_type", "/a~1b~0c unknown_field",
-                      "/script required"}));
+                      "/retry/on/0 unknown_value", "/labels/k wrong_type", "/stdin wrong_type",
+                      "/a~1b~0c unknown_field", "/script required"}));
 }
 
 TEST(execute_request, finds_duplicates_at_every_level) {
     EXPECT_EQ(read(R"({"script": "a", "script": "b", "script": "c"})").errors(), errors{"/script duplicate_member"});
-    EXPECT_EQ(read(R"({"script": "a", "limits": {"wall_ms": 1, "wall_ms": 1}})").errors(), errors{"/limits/wall_ms duplicate_member"});
+    EXPECT_EQ(read(R"({"script": "a", "limits": {"wall_ms": 1, "wall_ms": 1}})").errors(),
+              errors{"/limits/wall_ms duplicate_member"});
     EXPECT_EQ(read(R"({"script": "a", "retry": {"on": [], "on": []}})").errors(), errors{"/retry/on duplicate_member"});
-    EXPECT_EQ(read(R"({"script": "a", "labels": {"k": "1", "\u006b": "2"}})").errors(), errors{"/labels/k duplicate_member"});
-    EXPECT_EQ(read(R"({"script": "a", "stdin": {"base64": "", "base64": ""}})").errors(), errors{"/stdin/base64 duplicate_member"});
+    EXPECT_EQ(read(R"({"script": "a", "labels": {"k": "1", "\u006b": "2"}})").errors(),
+              errors{"/labels/k duplicate_member"});
+    EXPECT_EQ(read(R"({"script": "a", "stdin": {"base64": "", "base64": ""}})").errors(),
+              errors{"/stdin/base64 duplicate_member"});
 }
 
 TEST(execute_request, counts_the_script_in_characters) {
@@ -128,13 +134,15 @@ TEST(execute_request, bounds_arguments_input_and_labels) {
     EXPECT_FALSE(read("{\"script\": \"x\", \"args\": [" + list(64, "\"a\"") + "]}").wrong);
     EXPECT_EQ(read("{\"script\": \"x\", \"args\": [" + list(65, "\"a\"") + "]}").errors(), errors{"/args too_many"});
     EXPECT_FALSE(read("{\"script\": \"x\", \"args\": [\"" + std::string(4096, 'a') + "\"]}").wrong);
-    EXPECT_EQ(read("{\"script\": \"x\", \"args\": [\"" + std::string(4097, 'a') + "\"]}").errors(), errors{"/args/0 too_long"});
+    EXPECT_EQ(read("{\"script\": \"x\", \"args\": [\"" + std::string(4097, 'a') + "\"]}").errors(),
+              errors{"/args/0 too_long"});
     EXPECT_EQ(read(R"({"script": "x", "args": ["a\u0000b"]})").errors(), errors{"/args/0 invalid_character"});
 
     const std::string mebibyte(1U << 20, 'a');
     EXPECT_FALSE(read("{\"script\": \"x\", \"stdin\": \"" + mebibyte + "\"}").wrong);
     EXPECT_EQ(read("{\"script\": \"x\", \"stdin\": \"" + mebibyte + "a\"}").errors(), errors{"/stdin too_long"});
-    EXPECT_EQ(read("{\"script\": \"x\", \"stdin\": {\"base64\": \"" + runtime::base64_encode(mebibyte + "a") + "\"}}").errors(),
+    EXPECT_EQ(read("{\"script\": \"x\", \"stdin\": {\"base64\": \"" + runtime::base64_encode(mebibyte + "a") + "\"}}")
+                  .errors(),
               errors{"/stdin/base64 too_long"});
     EXPECT_EQ(read(R"({"script": "x", "stdin": {"base64": "A"}})").errors(), errors{"/stdin/base64 invalid_base64"});
     EXPECT_EQ(read(R"({"script": "x", "stdin": {"hex": "00"}})").errors(),
@@ -143,8 +151,10 @@ TEST(execute_request, bounds_arguments_input_and_labels) {
     std::string labels;
     for (int i = 0; i < 17; ++i) labels += (i == 0 ? "" : ",") + ("\"k" + std::to_string(i) + "\":\"\"");
     EXPECT_EQ(read("{\"script\": \"x\", \"labels\": {" + labels + "}}").errors(), errors{"/labels too_many"});
-    EXPECT_EQ(read("{\"script\": \"x\", \"labels\": {\"" + std::string(65, 'k') + "\": \"\"}}").wrong->errors[0].code, "too_long");
-    EXPECT_EQ(read("{\"script\": \"x\", \"labels\": {\"k\": \"" + std::string(257, 'v') + "\"}}").errors(), errors{"/labels/k too_long"});
+    EXPECT_EQ(read("{\"script\": \"x\", \"labels\": {\"" + std::string(65, 'k') + "\": \"\"}}").wrong->errors[0].code,
+              "too_long");
+    EXPECT_EQ(read("{\"script\": \"x\", \"labels\": {\"k\": \"" + std::string(257, 'v') + "\"}}").errors(),
+              errors{"/labels/k too_long"});
     EXPECT_EQ(read(R"({"script": "x", "labels": {"": "v"}})").errors(), errors{"/labels/ too_short"});
 }
 
@@ -162,9 +172,11 @@ TEST(execute_request, names_the_operators_maximum) {
 
 TEST(execute_request, checks_language_and_version) {
     EXPECT_EQ(read(R"({"script": "x", "lang": "cobol"})").errors(), errors{"/lang unknown_value"});
-    EXPECT_EQ(read(R"({"script": "x", "lang": "cobol", "lang_version": "85"})").errors(), errors{"/lang unknown_value"});
+    EXPECT_EQ(read(R"({"script": "x", "lang": "cobol", "lang_version": "85"})").errors(),
+              errors{"/lang unknown_value"});
     EXPECT_EQ(read(R"({"script": "x", "lang_version": "2.7"})").errors(), errors{"/lang_version unknown_value"});
-    EXPECT_EQ(read(R"({"script": "x", "lang": "bash", "lang_version": ""})").errors(), errors{"/lang_version unknown_value"});
+    EXPECT_EQ(read(R"({"script": "x", "lang": "bash", "lang_version": ""})").errors(),
+              errors{"/lang_version unknown_value"});
     EXPECT_EQ(read(R"({"script": "x", "lang": "bash"})").request.lang_version, "5.2");
     auto any = operator_limits();
     any.any_runtime = true;

@@ -74,12 +74,40 @@ TEST(body_decoder, drops_extensions_and_trailers) {
 }
 
 TEST(body_decoder, refuses_what_breaks_the_grammar) {
-    for (const auto* const wire :
-         {"\r\n", "x\r\n", "0x2\r\nhi", "+2\r\nhi", "-2\r\nhi", " 2\r\nhi", "2 \r\nhi", "2\nhi", "2\r\rhi", "2\r\nhix", "2\r\nhi\n0",
-          "2\r\nhi\r0", "2;\r\nhi", "2;=\r\n", "2;a=\r\n", "2;a=\"b\r\n", "2;a=\"b\"c\r\n", "2;a b\r\n", "2;a \r\n", "2;a\n", "2,2\r\n",
-          "0\r\nX\r\n", "0\r\n X: y\r\n", "0\r\n: y\r\n", "0\r\nX : y\r\n", "0\r\nX: y\n", "0\r\nX: \x01\r\n", "0\r\n\n", "0\r\n\rx",
-          "0\r\nContent-Length: 3\r\n", "0\r\ntransfer-encoding: chunked\r\n", "0\r\nHost: b\r\n", "g\r\n",
-          "00000000000000002\r\nhi"}) {
+    for (const auto* const wire : {"\r\n",
+                                   "x\r\n",
+                                   "0x2\r\nhi",
+                                   "+2\r\nhi",
+                                   "-2\r\nhi",
+                                   " 2\r\nhi",
+                                   "2 \r\nhi",
+                                   "2\nhi",
+                                   "2\r\rhi",
+                                   "2\r\nhix",
+                                   "2\r\nhi\n0",
+                                   "2\r\nhi\r0",
+                                   "2;\r\nhi",
+                                   "2;=\r\n",
+                                   "2;a=\r\n",
+                                   "2;a=\"b\r\n",
+                                   "2;a=\"b\"c\r\n",
+                                   "2;a b\r\n",
+                                   "2;a \r\n",
+                                   "2;a\n",
+                                   "2,2\r\n",
+                                   "0\r\nX\r\n",
+                                   "0\r\n X: y\r\n",
+                                   "0\r\n: y\r\n",
+                                   "0\r\nX : y\r\n",
+                                   "0\r\nX: y\n",
+                                   "0\r\nX: \x01\r\n",
+                                   "0\r\n\n",
+                                   "0\r\n\rx",
+                                   "0\r\nContent-Length: 3\r\n",
+                                   "0\r\ntransfer-encoding: chunked\r\n",
+                                   "0\r\nHost: b\r\n",
+                                   "g\r\n",
+                                   "00000000000000002\r\nhi"}) {
         const auto out = decode(wire);
         EXPECT_EQ(out.how, state::refused) << wire;
         EXPECT_EQ(out.why, refusal::bad_chunk) << wire;

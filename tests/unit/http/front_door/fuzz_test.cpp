@@ -15,17 +15,45 @@ namespace {
 const std::vector<std::string> seeds = {
     "GET /api/v1/executions?limit=3&label=a:b HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n",
     "GET http://a/livez HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
-    "POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"script\": \"x\"}",
-    "POST /api/v1/execute HTTP/1.1\r\nHost: a:80\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "POST /api/v1/execute HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: "
+    "15\r\n\r\n{\"script\": \"x\"}",
+    "POST /api/v1/execute HTTP/1.1\r\nHost: a:80\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n"
     "5;a=\"b\"\r\n{\"scr\r\na\r\nipt\": \"x\"}\r\n0\r\nX-Trailer: y\r\n\r\n",
     "POST /api/v1/execute HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n{}",
     "OPTIONS * HTTP/1.1\r\nHost: [::1]:8080\r\nX: \x80\xff\r\n\r\n",
 };
 
 const std::vector<std::string> splices = {
-    "\r\n", "\n", "\r", "\r\n\r\n", " ", "\t", ":", ",", "%00", "%", std::string(1, 0), "\x7f", "\x80", "chunked", "Transfer-Encoding: chunked\r\n",
-    "Transfer-Encoding: gzip\r\n", "Content-Length: 3\r\n", "Content-Length: 0\r\n", "Host: b\r\n", "\r\n folded", "0\r\n\r\n",
-    "ffffffffffffffff\r\n", "HTTP/1.0", "HTTP/2.0", "Connection: close\r\n", "Expect: 100-continue\r\n", "GET / HTTP/1.1\r\n", ";", "\"",
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    " ",
+    "\t",
+    ":",
+    ",",
+    "%00",
+    "%",
+    std::string(1, 0),
+    "\x7f",
+    "\x80",
+    "chunked",
+    "Transfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: gzip\r\n",
+    "Content-Length: 3\r\n",
+    "Content-Length: 0\r\n",
+    "Host: b\r\n",
+    "\r\n folded",
+    "0\r\n\r\n",
+    "ffffffffffffffff\r\n",
+    "HTTP/1.0",
+    "HTTP/2.0",
+    "Connection: close\r\n",
+    "Expect: 100-continue\r\n",
+    "GET / HTTP/1.1\r\n",
+    ";",
+    "\"",
 };
 
 std::string mutate(runtime::random_source& random) {
@@ -72,7 +100,8 @@ reading read(std::string_view bytes, std::size_t piece) {
     for (const auto& field : head.fields) {
         EXPECT_LE(field.name.offset + field.name.size, out.taken);
         EXPECT_LE(field.value.offset + field.value.size, out.taken);
-        EXPECT_EQ(bytes.substr(field.value.offset, field.value.size).find_first_of(std::string_view("\r\n\0", 3)), std::string_view::npos);
+        EXPECT_EQ(bytes.substr(field.value.offset, field.value.size).find_first_of(std::string_view("\r\n\0", 3)),
+                  std::string_view::npos);
     }
     EXPECT_FALSE(head.chunked && head.content_length > 0);
     body_decoder decoder({});

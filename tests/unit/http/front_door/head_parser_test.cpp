@@ -45,7 +45,8 @@ refusal why_not(std::string text, head_limits limits = {}) {
 std::string with(std::string_view fields) { return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"; }
 
 TEST(head_parser, reads_a_request) {
-    const auto out = parse("POST /a/b%20c?x=1&y HTTP/1.1\r\nHost: example.org:8080\r\nContent-Length: 12\r\nX-Thing:  a b \r\n\r\nbody");
+    const auto out = parse(
+        "POST /a/b%20c?x=1&y HTTP/1.1\r\nHost: example.org:8080\r\nContent-Length: 12\r\nX-Thing:  a b \r\n\r\nbody");
     ASSERT_EQ(out.how, state::complete);
     EXPECT_EQ(out.text.substr(out.consumed), "body");
     EXPECT_EQ(out.view().verb(), method::post);
@@ -76,12 +77,16 @@ TEST(head_parser, forgives_one_empty_line_before_a_request) {
 TEST(head_parser, takes_exactly_chunked_and_nothing_else) {
     EXPECT_TRUE(parse(with("Transfer-Encoding: chunked\r\n")).head.chunked);
     EXPECT_TRUE(parse(with("transfer-encoding:chunked\r\n")).head.chunked);
-    for (const auto* const coding : {"gzip", "identity", "xchunked", "\"chunked\"", "chunked, gzip", "gzip, chunked",
-                                     "chunked, chunked", "chunked,", ",chunked", "", "Chunked", "chunked;q=1", "chunked\t x"})
-        EXPECT_EQ(why_not(with("Transfer-Encoding: " + std::string(coding) + "\r\n")), refusal::bad_transfer_encoding) << coding;
-    EXPECT_EQ(why_not(with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")), refusal::bad_transfer_encoding);
+    for (const auto* const coding :
+         {"gzip", "identity", "xchunked", "\"chunked\"", "chunked, gzip", "gzip, chunked", "chunked, chunked",
+          "chunked,", ",chunked", "", "Chunked", "chunked;q=1", "chunked\t x"})
+        EXPECT_EQ(why_not(with("Transfer-Encoding: " + std::string(coding) + "\r\n")), refusal::bad_transfer_encoding)
+            << coding;
+    EXPECT_EQ(why_not(with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
+              refusal::bad_transfer_encoding);
     EXPECT_EQ(why_not(with("Transfer-Encoding: gzip\r\nContent-Length: 3\r\n")), refusal::bad_transfer_encoding);
-    EXPECT_EQ(why_not("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), refusal::bad_transfer_encoding);
+    EXPECT_EQ(why_not("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+              refusal::bad_transfer_encoding);
     // Almost the name is another name, or none.
     EXPECT_FALSE(parse(with("Transfer_Encoding: chunked\r\n")).head.chunked);
     EXPECT_EQ(why_not(with("Transfer-Encoding : chunked\r\n")), refusal::malformed_request);
@@ -91,8 +96,10 @@ TEST(head_parser, takes_exactly_chunked_and_nothing_else) {
 TEST(head_parser, takes_one_content_length) {
     EXPECT_EQ(parse(with("Content-Length: 0\r\n")).head.content_length, 0U);
     EXPECT_EQ(parse(with("Content-Length: 007\r\n")).head.content_length, 7U);
-    for (const auto* const length : {"", "+3", "-1", "0x3", "3, 3", "3,3", "3;", "1 3", "1e3", "9999999999999999999", "３"})
-        EXPECT_EQ(why_not(with("Content-Length: " + std::string(length) + "\r\n")), refusal::bad_content_length) << length;
+    for (const auto* const length :
+         {"", "+3", "-1", "0x3", "3, 3", "3,3", "3;", "1 3", "1e3", "9999999999999999999", "３"})
+        EXPECT_EQ(why_not(with("Content-Length: " + std::string(length) + "\r\n")), refusal::bad_content_length)
+            << length;
     EXPECT_EQ(why_not(with("Content-Length: 3\r\nContent-Length: 3\r\n")), refusal::bad_content_length);
     EXPECT_EQ(why_not(with("Content-Length: 3\r\nContent-Length: 4\r\n")), refusal::bad_content_length);
     EXPECT_EQ(why_not(with("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n")), refusal::ambiguous_length);
@@ -112,18 +119,22 @@ TEST(head_parser, wants_one_sound_host) {
     EXPECT_EQ(why_not("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), refusal::bad_host);
     EXPECT_EQ(why_not("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), refusal::bad_host);
     EXPECT_EQ(parse("GET / HTTP/1.0\r\n\r\n").how, state::complete);
-    for (const auto* const host : {"", "a b", "a,b", "a@b", "a/b", "a:x", "a:65536", "a:123456", ":80", "[::1", "[::1]x",
-                                   "[g::]", "a%41", "a\\b", "a?b", "a#b", "\xc3\xa4"})
+    for (const auto* const host : {"", "a b", "a,b", "a@b", "a/b", "a:x", "a:65536", "a:123456", ":80", "[::1",
+                                   "[::1]x", "[g::]", "a%41", "a\\b", "a?b", "a#b", "\xc3\xa4"})
         EXPECT_EQ(why_not("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n"), refusal::bad_host) << host;
     for (const auto* const host : {"a", "A.b-c_d~", "127.0.0.1:80", "a:", "[::1]", "[::1]:8080", "a:65535"})
         EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").how, state::complete) << host;
 }
 
 TEST(head_parser, takes_only_sound_targets) {
-    const auto target = [](std::string_view text) { return "GET " + std::string(text) + " HTTP/1.1\r\nHost: a\r\n\r\n"; };
-    for (const auto* const text : {"/\xc3\xa4", "/a#b", "/a?b#c", "/%", "/%4", "/%zz", "/?a=%", "a", "?a", "*", "/a\\b", "/<a>",
-                                   "/\x7f", "http://b/", "http://a:80/", "http://a@a/", "http://a", "http://a?x", "ftp://a/",
-                                   "http:///x", "//\x80", "/a\"b", "/{a}", "/a?\"", "/a?<"})
+    const auto target = [](std::string_view text) {
+        return "GET " + std::string(text) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    };
+    for (const auto* const text :
+         {"/\xc3\xa4", "/a#b",       "/a?b#c",   "/%",        "/%4",    "/%zz",      "/?a=%",        "a",
+          "?a",        "*",          "/a\\b",    "/<a>",      "/\x7f",  "http://b/", "http://a:80/", "http://a@a/",
+          "http://a",  "http://a?x", "ftp://a/", "http:///x", "//\x80", "/a\"b",     "/{a}",         "/a?\"",
+          "/a?<"})
         EXPECT_EQ(why_not(target(text)), refusal::bad_target) << text;
     for (const auto* const text : {"/", "/a?", "/a?b|c={}", "//a", "/a;b=c,d", "/%41"})
         EXPECT_EQ(parse(target(text)).how, state::complete) << text;
@@ -135,8 +146,9 @@ TEST(head_parser, takes_only_sound_targets) {
 }
 
 TEST(head_parser, takes_only_sound_request_lines) {
-    for (const auto* const line : {"GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / http/1.1", "GET / HTTP/1",
-                                   "GET / HTTP/1.10", "GET / HTTP/a.b", "G@T / HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", ""}) {
+    for (const auto* const line :
+         {"GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET / http/1.1", "GET / HTTP/1",
+          "GET / HTTP/1.10", "GET / HTTP/a.b", "G@T / HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", ""}) {
         const auto why = why_not(std::string(line) + "\r\nHost: a\r\n\r\n");
         EXPECT_TRUE(why == refusal::malformed_request || why == refusal::bad_target) << line;
     }
@@ -184,7 +196,8 @@ TEST(head_parser, bounds_target_head_and_fields) {
     limits.head_bytes_max = 1000;
     limits.fields_max = 5;
     EXPECT_EQ(parse("GET /" + std::string(99, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits).how, state::complete);
-    EXPECT_EQ(why_not("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits), refusal::target_too_long);
+    EXPECT_EQ(why_not("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits),
+              refusal::target_too_long);
     EXPECT_EQ(why_not("GET /" + std::string(5000, 'a'), limits), refusal::target_too_long);
     EXPECT_EQ(why_not(with("X: " + std::string(2000, 'a')), limits), refusal::headers_too_large);
     EXPECT_EQ(why_not(with("X: " + std::string(2000, 'a') + "\r\n"), limits), refusal::headers_too_large);

@@ -51,12 +51,19 @@ TEST(event_stream, gives_a_finished_execution_whole) {
         EXPECT_TRUE(answer.body.starts_with("retry: 1000\n\n"));
         EXPECT_EQ(numbers_of(answer.body), "id: 1 id: 2 id: 3 id: 4 id: 5 id: 6 id: 7 ");
         const auto frames = frames_of(answer.body);
-        EXPECT_EQ(frames[0], "id: 1\nevent: execution_requested\ndata: {\"seq\":1,\"event_type\":\"execution_requested\","
-                             "\"event_version\":1,\"execution_id\":\"" + id + "\",\"attempt\":1,"
-                             "\"timestamp\":\"2026-11-18T11:06:40.000000Z\",\"lang\":\"python\",\"lang_version\":\"3.11\",\"priority\":\"normal\"}");
+        EXPECT_EQ(frames[0],
+                  "id: 1\nevent: execution_requested\ndata: {\"seq\":1,\"event_type\":\"execution_requested\","
+                  "\"event_version\":1,\"execution_id\":\"" +
+                      id +
+                      "\",\"attempt\":1,"
+                      "\"timestamp\":\"2026-11-18T11:06:40.000000Z\",\"lang\":\"python\",\"lang_version\":\"3.11\","
+                      "\"priority\":\"normal\"}");
         EXPECT_NE(frames[5].find("\"stream\":\"stdout\",\"offset\":0,\"text\":\"hi\"}"), std::string::npos);
-        EXPECT_NE(frames[6].find("\"status\":\"completed\",\"exit_code\":0,\"signal\":null,\"error_type\":null,\"error_message\":null,"
-                                 "\"resource_usage\":{"), std::string::npos);
+        EXPECT_NE(
+            frames[6].find(
+                "\"status\":\"completed\",\"exit_code\":0,\"signal\":null,\"error_type\":null,\"error_message\":null,"
+                "\"resource_usage\":{"),
+            std::string::npos);
         EXPECT_TRUE(client.closed());
     }
     // Half of the clients met the wrong shard, and their sockets moved.
@@ -94,8 +101,10 @@ TEST(event_stream, sends_events_while_they_happen) {
         EXPECT_TRUE(answer.whole);
         EXPECT_EQ(numbers_of(answer.body), "id: 1 id: 2 id: 3 id: 4 id: 5 id: 6 id: 7 id: 8 ");
         EXPECT_NE(answer.body.find("event: execution_failed\n"), std::string::npos);
-        EXPECT_NE(answer.body.find(R"("exit_code":null,"signal":"SIGSEGV","error_type":"signal","error_message":"killed by a signal","resource_usage":null)"),
-                  std::string::npos);
+        EXPECT_NE(
+            answer.body.find(
+                R"("exit_code":null,"signal":"SIGSEGV","error_type":"signal","error_message":"killed by a signal","resource_usage":null)"),
+            std::string::npos);
     }
 }
 
@@ -178,7 +187,8 @@ TEST(event_stream, forgets_clients_that_go) {
         EXPECT_EQ(server.metric("weir_sse_streams_open"), 20);
         for (std::size_t i = 0; i < clients.size(); i += 2) clients[i].reset();
     }
-    for (int i = 0; i < 200 && server.metric("weir_http_connections_open") > 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+    for (int i = 0; i < 200 && server.metric("weir_http_connections_open") > 0; ++i)
+        std::this_thread::sleep_for(milliseconds(10));
     EXPECT_EQ(server.subscriptions(), 0U);
     EXPECT_EQ(server.metric("weir_sse_streams_open"), 0);
     EXPECT_EQ(server.metric("weir_http_connections_open"), 0);
@@ -196,7 +206,8 @@ TEST(event_stream, closes_on_a_client_that_takes_nothing) {
     client.send(get(route + id));
     ASSERT_TRUE(client.wait_for("id: 5\n"));
     for (int i = 0; i < 400; ++i) server.output(id, std::string(60'000, 'x'));
-    for (int i = 0; i < 500 && server.metric("weir_sse_streams_open") > 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+    for (int i = 0; i < 500 && server.metric("weir_sse_streams_open") > 0; ++i)
+        std::this_thread::sleep_for(milliseconds(10));
     EXPECT_EQ(server.metric("weir_sse_streams_open"), 0);
     EXPECT_EQ(server.metric("weir_limit_reached_total{limit=\"sse.stalled_s\"}"), 1);
     // A slow client that does take something is served to the end.
@@ -277,7 +288,9 @@ TEST(event_stream, drains_in_the_midst_of_a_burst) {
         clients.back().send(get(route + id));
     }
     for (auto& client : clients) ASSERT_TRUE(client.wait_for("id: 5\n"));
-    std::thread talker([&] { for (int i = 0; i < 100; ++i) server.output(id, std::string(50'000, 'x')); });
+    std::thread talker([&] {
+        for (int i = 0; i < 100; ++i) server.output(id, std::string(50'000, 'x'));
+    });
     std::this_thread::sleep_for(milliseconds(20));
     server.drain();
     for (auto& client : clients) {

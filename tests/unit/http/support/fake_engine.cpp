@@ -178,8 +178,9 @@ task<outcome<pipeline::accepted>> fake_engine::execute(pipeline::principal who, 
         made->id = id;
         made->owner = who;
         made->request = request;
-        for (const auto type : {event_type::execution_requested, event_type::execution_accepted,
-                                event_type::execution_queued, event_type::execution_scheduled, event_type::execution_started})
+        for (const auto type :
+             {event_type::execution_requested, event_type::execution_accepted, event_type::execution_queued,
+              event_type::execution_scheduled, event_type::execution_started})
             made->add(type);
         if (request.script.starts_with("echo ")) made->output(request.script.substr(5));
         if (request.script != "hold") made->conclude(completed());
@@ -289,7 +290,9 @@ task<outcome<std::unique_ptr<pipeline::subscription>>> fake_engine::subscribe(pi
     co_return made(std::move(out));
 }
 
-task<std::vector<pipeline::stuck_execution>> fake_engine::stuck() { co_return std::vector<pipeline::stuck_execution>(); }
+task<std::vector<pipeline::stuck_execution>> fake_engine::stuck() {
+    co_return std::vector<pipeline::stuck_execution>();
+}
 
 task<void> fake_engine::output(execution_id id, std::string bytes) {
     const auto act = [store = &store_of(id), id, bytes] { store->executions.at(id)->output(bytes); };

@@ -93,12 +93,14 @@ raw_answer raw_client::answer(bool to_head) {
         out.whole = take_chunks(out.body);
     } else if (out.fields.contains("content-length")) {
         const auto size = std::stoul(out.field("content-length"));
-        while (received_.size() < size && receive()) {}
+        while (received_.size() < size && receive()) {
+        }
         out.whole = received_.size() >= size;
         out.body = received_.substr(0, size);
         received_.erase(0, size);
     } else {
-        while (receive()) {}
+        while (receive()) {
+        }
         out.whole = ended_;
         out.body = std::exchange(received_, {});
     }
@@ -106,21 +108,24 @@ raw_answer raw_client::answer(bool to_head) {
 }
 
 std::string raw_client::rest() {
-    while (receive()) {}
+    while (receive()) {
+    }
     return std::exchange(received_, {});
 }
 
 bool raw_client::wait_for(std::string_view text, std::chrono::milliseconds patience) {
     const auto until = std::chrono::steady_clock::now() + patience;
     while (received_.find(text) == std::string::npos) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         if (left.count() <= 0 || !receive(left)) return received_.find(text) != std::string::npos;
     }
     return true;
 }
 
 bool raw_client::closed(std::chrono::milliseconds patience) {
-    while (receive(patience)) {}
+    while (receive(patience)) {
+    }
     return ended_;
 }
 

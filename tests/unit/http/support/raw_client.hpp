@@ -10,7 +10,7 @@
 namespace http::testing {
 
 struct raw_answer {
-    int status = 0;  // 0: none came
+    int status = 0;                             // 0: none came
     std::map<std::string, std::string> fields;  // names in lower case
     std::string body;                           // without its chunks
     bool whole = false;

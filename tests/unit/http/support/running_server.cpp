@@ -82,7 +82,8 @@ double running_server::metric(const std::string& name) {
     double out = 0;
     for (const auto& [labels, series] : it->second.series) {
         bool wanted = brace == std::string::npos;
-        for (const auto& [key, value] : labels) wanted = wanted || name.substr(brace) == "{" + key + "=\"" + value + "\"}";
+        for (const auto& [key, value] : labels)
+            wanted = wanted || name.substr(brace) == "{" + key + "=\"" + value + "\"}";
         if (wanted) out += static_cast<double>(series.count) + series.value;
     }
     return out;
