@@ -4,6 +4,7 @@ import argparse
 import importlib
 import pkgutil
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -159,6 +160,7 @@ def main():
         print(f"{chosen.binary} is not there: ./deploy/run --build-only builds it", file=sys.stderr)
         return 2
     shutil.rmtree(chosen.logs, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and directories are taken away
     binary = Binary(chosen.binary.resolve())
     limits = probe_limits(binary)
     context = Context(binary, chosen.logs)

@@ -1,5 +1,6 @@
 """Starts, stops and kills the real binary."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from .client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
+PRCTL = ctypes.CDLL(None).prctl
+PR_SET_PDEATHSIG = 1
 START_S = 30.0
 STOP_S = 30.0
 
@@ -24,6 +27,11 @@ class StartFailed(Exception):
         super().__init__(f"{message}; exit code {exit_code}; its standard error ends:\n{stderr[-2000:]}")
         self.exit_code = exit_code
         self.stderr = stderr
+
+
+def die_with_the_runner():
+    """Between fork and exec: whatever ends the runner ends its servers too."""
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Binary:
@@ -82,7 +90,7 @@ class Server:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command(extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=log, cwd=self.home, start_new_session=True,
-                                            env=clean_environment(self.environment))
+                                            env=clean_environment(self.environment), preexec_fn=die_with_the_runner)
         line = self._first_line()
         found = re.fullmatch(r"listening on (http://([0-9.]+):([0-9]+))", line)
         if not found:
