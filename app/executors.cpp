@@ -62,6 +62,8 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     }
     sandbox::worker_options worker;
     worker.runtimes = sandbox::detect_runtimes();
+    // A machine under full load takes seconds to fork a broker; giving up early would only fail executions.
+    worker.broker_wait = runtime::seconds(20);
     out.runtimes = shown(worker.runtimes);
     out.make_worker = [nursery, worker](runtime::shard& home) {
         return std::make_unique<sandbox::sandbox_worker>(home, nursery->take_channel(home.id()), worker);

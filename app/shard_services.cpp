@@ -55,7 +55,7 @@ shard_services::~shard_services() = default;
 task<result<void>> shard_services::start() {
     const auto working = co_await worker_->start();
     if (!working) {
-        diagnosis_ = "the executor does not start: " + working.error().message();
+        diagnosis_ = "the executor does not start: " + worker_->diagnosis();
         co_return working;
     }
     hand_over_->start();

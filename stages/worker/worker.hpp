@@ -93,6 +93,8 @@ class worker {
     virtual runtime::task<verdict> run(launch_request request, observer& watch, std::stop_token stop) = 0;
     // Two-phase: start before the first run; stop when no run is in flight.
     virtual runtime::task<runtime::result<void>> start() = 0;
+    // After start() failed: what is wrong with this machine, for people.
+    [[nodiscard]] virtual std::string diagnosis() const { return {}; }
     virtual runtime::task<void> stop() = 0;
 };
 

@@ -53,6 +53,7 @@ class sandbox_worker final : public worker {
     [[nodiscard]] const worker_counters& counters() const { return counters_; }
     [[nodiscard]] std::size_t running() const { return runs_.size(); }
     [[nodiscard]] const std::string& problem() const { return problem_; }
+    [[nodiscard]] std::string diagnosis() const override { return problem_; }
     // 0 while there is none.
     [[nodiscard]] pid_t broker_process() const { return broker_ ? broker_process_ : 0; }
 
