@@ -3,8 +3,8 @@
 
 namespace app {
 
-// `argc`, `argv` are what follows "serve". Exit codes: 0 stopped as asked, 1 it could not start or run, 2 usage. Thread:
-// the main one, before there is any other.
+// `argc`, `argv` are what follows "serve". Exit codes: 0 stopped as asked, 1 it could not start or run, 2 usage.
+// Thread: the main one, before there is any other.
 int serve(int argc, char** argv);
 
 }  // namespace app

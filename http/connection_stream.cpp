@@ -25,7 +25,8 @@ problem too_many_streams(sse::stream_quota::verdict why, const server_limits& li
 
 }  // namespace
 
-// The request is not answered here: the other shard gets the socket and reads the request again from what we have of it.
+// The request is not answered here: the other shard gets the socket and reads the request again from what we have of
+// it.
 task<bool> connection::move_to(server& other) {
     std::string early(in_.view());
     // Submitted work owns what it needs; a callable that is moved across shards must be movable, not copyable.

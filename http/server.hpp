@@ -43,8 +43,8 @@ class server {
     // lets the rest finish until `deadline`, then cuts it.
     runtime::task<void> stop(runtime::steady_time deadline);
 
-    // Takes a connection over from another shard's server, with what was read of its next request; false, and the socket
-    // is closed, while this one stops.
+    // Takes a connection over from another shard's server, with what was read of its next request; false, and the
+    // socket is closed, while this one stops.
     bool adopt(loose_socket socket, std::string early);
 
     // For connections.

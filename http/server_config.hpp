@@ -1,5 +1,5 @@
-// How a server is set up. Every bound has a name, which is also its property in the configuration and the `limit` of the
-// answer that tells of it.
+// How a server is set up. Every bound has a name, which is also its property in the configuration and the `limit` of
+// the answer that tells of it.
 #pragma once
 
 #include <cstddef>

@@ -29,8 +29,8 @@ class server_group {
 
     // Phase one: /readyz and new work answer 503, streams get their drain event and end. Still accepts.
     runtime::task<void> drain();
-    // Phase two: accepts no more, closes what is idle, lets the rest finish for `grace`, then cuts it. Afterwards nothing
-    // of http runs on any shard.
+    // Phase two: accepts no more, closes what is idle, lets the rest finish for `grace`, then cuts it. Afterwards
+    // nothing of http runs on any shard.
     runtime::task<void> stop(runtime::nanoseconds grace);
 
   private:

@@ -32,8 +32,8 @@ class loose_socket {
 };
 
 // Shard: its own only. One read and one write at a time; deadlines of a read and a write at once exclude each other.
-// The deadline is one lazy timer of the shard's queue: with_deadline() would cost a coroutine and a timer for each read,
-// and nothing here can be lost by a cancelled wait for a socket.
+// The deadline is one lazy timer of the shard's queue: with_deadline() would cost a coroutine and a timer for each
+// read, and nothing here can be lost by a cancelled wait for a socket.
 class wire {
   public:
     wire(runtime::shard& home, tcp_socket socket);
@@ -45,8 +45,8 @@ class wire {
     runtime::task<std::size_t> read_some(char* room, std::size_t size, runtime::steady_time deadline);
     // Writes at once what the kernel takes, up to some 100 KiB, and drops it from `bytes`; false on errors.
     bool send_now(std::string_view& bytes);
-    // Writes all of it; false on errors, or after `idle` without progress, which expired() then tells. Others have their
-    // turn in between: the kernel takes megabytes for a client that reads nothing.
+    // Writes all of it; false on errors, or after `idle` without progress, which expired() then tells. Others have
+    // their turn in between: the kernel takes megabytes for a client that reads nothing.
     runtime::task<bool> write(std::string_view bytes, runtime::nanoseconds idle);
     // Ends our side, and drops what the client still sends until it ends too, `time` is over or `bytes_max` came; false
     // in the last case. A close with unread bytes would make the kernel take back the answer.

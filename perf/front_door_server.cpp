@@ -1,5 +1,5 @@
-// The front door of one shard over an engine that does nothing, for perf/front_door: what a request costs beside what it
-// asks for. Prints its address; ends at the end of standard input.
+// The front door of one shard over an engine that does nothing, for perf/front_door: what a request costs beside what
+// it asks for. Prints its address; ends at the end of standard input.
 #include <cstdio>
 
 #include "tests/unit/http/support/running_server.hpp"

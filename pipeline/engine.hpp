@@ -170,8 +170,8 @@ enum class event_type : std::uint8_t {
 std::string_view to_string(event_type value);
 inline bool is_terminal(event_type value) { return value >= event_type::execution_completed; }
 
-// One numbered fact. The front door renders it; the same event gives the same bytes for ever, so nothing here depends on
-// when or from where it is read.
+// One numbered fact. The front door renders it; the same event gives the same bytes for ever, so nothing here depends
+// on when or from where it is read.
 struct event {
     std::uint32_t number = 0;
     event_type type = event_type::execution_requested;
@@ -200,8 +200,8 @@ class subscription {
         bool end = false;    // the last of `events` is terminal, or everything was already read: end the stream
         bool reset = false;  // history before `events` is gone: send the present state first
     };
-    // Waits for the next events, at most about `bytes_max` of output bytes (at least one event), until `deadline`: an empty
-    // batch without `end` means the deadline came (send a heartbeat).
+    // Waits for the next events, at most about `bytes_max` of output bytes (at least one event), until `deadline`: an
+    // empty batch without `end` means the deadline came (send a heartbeat).
     virtual task<outcome<batch>> next(std::size_t bytes_max, runtime::steady_time deadline) = 0;
 };
 
@@ -259,8 +259,8 @@ class engine {
     virtual task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,
                                           std::size_t limit) = 0;
     virtual task<outcome<void>> cancel(principal who, execution_id id) = 0;
-    // Shard: the execution's home. Events after number `after`; failure bad_event_number if that is beyond the last. Null
-    // when the execution has ended and `after` is its last event.
+    // Shard: the execution's home. Events after number `after`; failure bad_event_number if that is beyond the last.
+    // Null when the execution has ended and `after` is its last event.
     virtual task<outcome<std::unique_ptr<subscription>>> subscribe(principal who, execution_id id,
                                                                    std::uint32_t after) = 0;
     // Of all shards.

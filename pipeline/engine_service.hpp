@@ -1,5 +1,5 @@
-// The engine of one shard. A call is made on any shard, travels to the execution's home by submit(), and answers only what
-// is durable.
+// The engine of one shard. A call is made on any shard, travels to the execution's home by submit(), and answers only
+// what is durable.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// The state of one execution: a fold over its records. apply() reads no clock, no randomness and no network; what is true
-// only while this process lives (who waits for what) stands apart at the end.
+// The state of one execution: a fold over its records. apply() reads no clock, no randomness and no network; what is
+// true only while this process lives (who waits for what) stands apart at the end.
 #pragma once
 
 #include <memory>

@@ -17,8 +17,8 @@ class history {
 
     using events = std::vector<std::shared_ptr<const event>>;
 
-    // Durable events above number `after`, at most about `bytes_max` of output (at least one event); empty when there is
-    // none now.
+    // Durable events above number `after`, at most about `bytes_max` of output (at least one event); empty when there
+    // is none now.
     runtime::task<runtime::result<events>> read(std::shared_ptr<execution> e, std::uint32_t after,
                                                 std::size_t bytes_max);
     // The same for an execution that only the archive knows.

@@ -33,8 +33,8 @@ class journal final : public storage::log_listener {
 
     [[nodiscard]] bool is_durable(runtime::partition_id partition, storage::offset at) const;
     [[nodiscard]] storage::offset durable_through(runtime::partition_id partition) const;
-    // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then unknown),
-    // write_failed or closed for good. Hurries the log.
+    // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then
+    // unknown), write_failed or closed for good. Hurries the log.
     runtime::task<runtime::result<void>> durable(runtime::partition_id partition, storage::offset at);
     // The same, but gives up at the deadline.
     runtime::task<runtime::result<wait_end>> durable_until(runtime::partition_id partition, storage::offset at,

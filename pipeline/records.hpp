@@ -106,8 +106,8 @@ std::optional<summary> decode_summary(std::string_view bytes);
 std::string encode_chunk(const std::vector<storage::record>& records);
 std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes);
 
-// The events that a record holds, rendered from nothing but the record: the same from log and archive, for ever. Nothing
-// for a payload that cannot be read.
+// The events that a record holds, rendered from nothing but the record: the same from log and archive, for ever.
+// Nothing for a payload that cannot be read.
 std::optional<std::vector<std::shared_ptr<const event>>> events_of(const storage::record_view& record);
 
 }  // namespace pipeline

@@ -11,8 +11,8 @@ namespace pipeline {
 class saga {
   public:
     virtual ~saga() = default;
-    // Takes over an execution: one just accepted, or one that recovery found, wherever its state says it is. It gets its
-    // place in the queue at once; the rest happens later, from the ready list.
+    // Takes over an execution: one just accepted, or one that recovery found, wherever its state says it is. It gets
+    // its place in the queue at once; the rest happens later, from the ready list.
     virtual void begin(std::shared_ptr<execution> e) = 0;
     // Takes over an execution that has ended but may not be in the archive.
     virtual void hand_over(std::shared_ptr<execution> e) = 0;

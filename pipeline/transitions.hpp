@@ -1,5 +1,5 @@
-// The ways in which an execution changes: each appends one record and folds it at once. Nothing leaves the partition before
-// the record is durable; see journal.
+// The ways in which an execution changes: each appends one record and folds it at once. Nothing leaves the partition
+// before the record is durable; see journal.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace pipeline {
 // Bytes of records that an execution keeps in memory for its subscribers; older ones are read from the log.
 inline constexpr std::size_t window_bytes_max_default = 256 * 1024;
 
-// Shard: its owner only. The tasks fail only when the log has failed for good: whoever gets an error stops and leaves the
-// rest to the next start.
+// Shard: its owner only. The tasks fail only when the log has failed for good: whoever gets an error stops and leaves
+// the rest to the next start.
 class transitions {
   public:
     transitions(runtime::shard& home, journal& journal, storage::blobs& blobs, execution_table& table,

@@ -56,8 +56,8 @@ template <class F>
 void executor::execute(F&& work) const {
     boost::asio::io_context* io = detail::io_of(*home_);
     if (!never_ && detail::runs_here(*home_)) {
-        // In the simulated world as well: co_spawn's cancellation, for one, relies on it (Boost 1.81 hands a pointer to a
-        // signal on, which may be gone by a later turn).
+        // In the simulated world as well: co_spawn's cancellation, for one, relies on it (Boost 1.81 hands a pointer to
+        // a signal on, which may be gone by a later turn).
         std::decay_t<F> here(std::forward<F>(work));
         std::move(here)();
     } else if (io == nullptr) {

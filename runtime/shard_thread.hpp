@@ -41,7 +41,8 @@ class shard_thread final : public shard {
     void send(shard& to, work w) override;
     void offload(work blocking, work done) override;
 
-    // A part that completes without a wake-up while the shard is awake (an io_uring's completions); returns how much came.
+    // A part that completes without a wake-up while the shard is awake (an io_uring's completions); returns how much
+    // came.
     void add_poller(unique_function<std::size_t()> poll) { pollers_.push_back(std::move(poll)); }
     [[nodiscard]] std::uint64_t parked_total() const { return parked_total_; }
 

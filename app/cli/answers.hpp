@@ -1,5 +1,5 @@
-// The server's JSON as values. Unknown fields and event types are ignored, absent ones are empty: a newer server may say
-// more than this client knows.
+// The server's JSON as values. Unknown fields and event types are ignored, absent ones are empty: a newer server may
+// say more than this client knows.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,8 @@ struct command_line {
     any_command command;
 };
 
-// Either a command, or what to print and the exit code: help (0, on standard output) or a mistake (2, on standard error).
+// Either a command, or what to print and the exit code: help (0, on standard output) or a mistake (2, on standard
+// error).
 struct parsed_command_line {
     std::optional<command_line> parsed;
     int exit_code = 0;

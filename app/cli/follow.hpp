@@ -23,8 +23,8 @@ struct follow_options {
 // How it ended, or nothing when `until` came first.
 using followed = std::optional<verdict>;
 
-// Output goes to standard output and standard error byte for byte; reconnects and resumes behind the last event. A number
-// that comes twice is dropped; a gap is an error, since it would be a hole in the output.
+// Output goes to standard output and standard error byte for byte; reconnects and resumes behind the last event. A
+// number that comes twice is dropped; a gap is an error, since it would be a hole in the output.
 runtime::task<outcome<followed>> follow(session& with, std::string id, follow_options options);
 
 // Decides on one event after the other; knows no network.

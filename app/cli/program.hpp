@@ -15,8 +15,8 @@ std::string guess_language(std::string_view file_name, std::string_view script);
 // A file's bytes, or standard input's for "-"; at most `bytes_max`.
 outcome<std::string> read_input(const std::string& file, std::size_t bytes_max);
 
-// "10s" for a key that ends in _ms is 10000, "64MiB" for one in _bytes 67108864; anything that is no number is a string,
-// for the server to judge.
+// "10s" for a key that ends in _ms is 10000, "64MiB" for one in _bytes 67108864; anything that is no number is a
+// string, for the server to judge.
 std::string limit_as_json(std::string_view key, std::string_view value);
 
 // The body of POST /api/v1/execute.

@@ -1,4 +1,5 @@
-// The fields of an execute request, one check each. Included by execute_request.cpp and its like only: it names simdjson.
+// The fields of an execute request, one check each. Included by execute_request.cpp and its like only: it names
+// simdjson.
 #pragma once
 
 #include <simdjson.h>

@@ -24,8 +24,8 @@ struct connection_options {
 
 // Shard: the one it was made for. One request at a time. Connects when it has to, and again after the server closed.
 //
-// Errors: Asio's codes for the network (timed_out when a deadline came), http::client::errc for the rest. After an error
-// the connection is closed and may be used again. Cancelling the awaiting task closes it too and throws
+// Errors: Asio's codes for the network (timed_out when a deadline came), http::client::errc for the rest. After an
+// error the connection is closed and may be used again. Cancelling the awaiting task closes it too and throws
 // operation_aborted.
 class connection {
   public:
@@ -34,8 +34,8 @@ class connection {
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
 
-    // A request and its whole answer. A kept connection that turns out to be dead before the first byte of the answer is
-    // replaced once, if the request may be repeated.
+    // A request and its whole answer. A kept connection that turns out to be dead before the first byte of the answer
+    // is replaced once, if the request may be repeated.
     runtime::task<runtime::result<response>> exchange(request what, runtime::steady_time deadline);
 
     // The same in pieces, for answers that are long or endless: the head, then the body as it comes.

@@ -15,15 +15,16 @@ struct event_source_options {
     runtime::milliseconds backoff_max{5'000};
     // Since the stream broke, when nothing of it came since: errc::gave_up.
     runtime::milliseconds give_up_after{60'000};
-    // A connection on which nothing comes for so long, heartbeats included, is taken for dead. Weir sends one every 15 s.
+    // A connection on which nothing comes for so long, heartbeats included, is taken for dead. Weir sends one every 15
+    // s.
     runtime::milliseconds silence_max{45'000};
     // The first connection gets no second try, so that a wrong address is said at once.
     bool retry_first_connect = false;
     std::size_t event_bytes_max = event_stream_parser::event_bytes_max_default;
 };
 
-// Shard: the one it was made for. One reader. Cancelling the awaiting task throws operation_aborted; the source may then
-// be asked again.
+// Shard: the one it was made for. One reader. Cancelling the awaiting task throws operation_aborted; the source may
+// then be asked again.
 class event_source {
   public:
     // `target` is the path; `after` the last event already known, or empty.

@@ -41,8 +41,8 @@ struct response {
     std::string body;
 };
 
-// The bytes of a request. Host, Content-Length and Connection are ours: errc::malformed_request if a header names them, or
-// if a byte in the method, target or headers could end its line.
+// The bytes of a request. Host, Content-Length and Connection are ours: errc::malformed_request if a header names them,
+// or if a byte in the method, target or headers could end its line.
 runtime::result<std::string> serialize(const request& what, const url& server);
 
 }  // namespace http::client

@@ -22,8 +22,8 @@ class head_parser {
 
     enum class state : unsigned char { need_more, complete, refused };
 
-    // `bytes` is everything received of this request so far: the same beginning as in the call before, and more behind it.
-    // After `complete`, consumed() bytes of it were the head.
+    // `bytes` is everything received of this request so far: the same beginning as in the call before, and more behind
+    // it. After `complete`, consumed() bytes of it were the head.
     state parse(std::string_view bytes, request_head& out);
 
     [[nodiscard]] refusal why() const { return why_; }

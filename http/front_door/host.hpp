@@ -5,8 +5,8 @@
 
 namespace http::front_door {
 
-// Stricter than the RFC: a registered name holds only unreserved characters, since a comma, an at sign or a percent sign
-// there are only ever an attempt to be read in two ways.
+// Stricter than the RFC: a registered name holds only unreserved characters, since a comma, an at sign or a percent
+// sign there are only ever an attempt to be read in two ways.
 bool is_host(std::string_view text);
 
 }  // namespace http::front_door

@@ -1,5 +1,5 @@
-// A request's head as the front door has checked it. Holds places in the connection's buffer, not text, so that it stays
-// right when the buffer moves; views are made on demand and are valid until the buffer changes.
+// A request's head as the front door has checked it. Holds places in the connection's buffer, not text, so that it
+// stays right when the buffer moves; views are made on demand and are valid until the buffer changes.
 #pragma once
 
 #include <cstdint>

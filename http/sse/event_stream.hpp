@@ -17,8 +17,9 @@ namespace http::sse {
 // Adds one event's frame: id, event, data, and an empty line.
 void append_frame(std::string& out, const runtime::execution_id& id, const pipeline::event& event);
 
-// Shard: the execution's home. A subscriber holds a cursor, not a queue: nothing is read from the engine while a write is
-// in flight. Ends when the events have, the client goes, the client takes nothing for too long, or the server drains.
+// Shard: the execution's home. A subscriber holds a cursor, not a queue: nothing is read from the engine while a write
+// is in flight. Ends when the events have, the client goes, the client takes nothing for too long, or the server
+// drains.
 class event_stream {
   public:
     event_stream(environment& here, wire& to, pipeline::principal who, runtime::execution_id id, bool chunked);

@@ -102,8 +102,8 @@ class metrics_registry {
     histogram& make_histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
                               metric_labels labels = {});
 
-    // weir_limit_reached_total{limit="…"}. A limit is declared where it is made, so that it is shown with 0. The name is
-    // the configuration property's, or the place and name of a constant.
+    // weir_limit_reached_total{limit="…"}. A limit is declared where it is made, so that it is shown with 0. The name
+    // is the configuration property's, or the place and name of a constant.
     counter& declare_limit(std::string_view limit);
     // Declares it if need be; for paths that are rare.
     void limit_reached(std::string_view limit) { declare_limit(limit).add(); }

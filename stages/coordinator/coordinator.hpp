@@ -9,8 +9,8 @@
 
 namespace stages::coordinator {
 
-// Shard: its owner only. Limits: `seats` boxes at once (0: no limit, for an executor that takes none). How many may queue
-// is asked before an execution is accepted (admission.queued_max).
+// Shard: its owner only. Limits: `seats` boxes at once (0: no limit, for an executor that takes none). How many may
+// queue is asked before an execution is accepted (admission.queued_max).
 class coordinator {
   public:
     coordinator(pipeline::execution_table& table, std::size_t seats) : table_(table), seats_(seats) {}

@@ -1,5 +1,5 @@
-// The result stage: an execution that has ended becomes a document of the archive. Until the archive has confirmed that it
-// is durable, the log keeps its records.
+// The result stage: an execution that has ended becomes a document of the archive. Until the archive has confirmed that
+// it is durable, the log keeps its records.
 #pragma once
 
 #include <deque>
@@ -16,7 +16,8 @@ struct hand_over_limits {
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
 };
 
-// Shard: its owner only. An absent archive delays nobody's result: what waits here is still answered from memory and log.
+// Shard: its owner only. An absent archive delays nobody's result: what waits here is still answered from memory and
+// log.
 class hand_over {
   public:
     explicit hand_over(pipeline::shard_state& state, hand_over_limits limits = {});

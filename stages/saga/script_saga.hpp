@@ -21,8 +21,8 @@ class script_saga final : public pipeline::saga {
     [[nodiscard]] std::optional<std::uint64_t> queue_position(const pipeline::execution& e) const override;
     [[nodiscard]] std::size_t queued() const override { return seats_.queued(); }
 
-    // Starts nothing more; waits until `grace` is over for what runs, then ends it. What was cut off is left as it is: the
-    // next start finds a start without an outcome.
+    // Starts nothing more; waits until `grace` is over for what runs, then ends it. What was cut off is left as it is:
+    // the next start finds a start without an outcome.
     runtime::task<void> stop(runtime::nanoseconds grace);
 
   private:

@@ -78,9 +78,9 @@ class observer {
     virtual ~observer() = default;
     // The program has begun. Called once, before any output; not called if it never began.
     virtual runtime::task<void> started() = 0;
-    // Bytes of one stream, at most 64 KiB, never empty. The worker reads no further from that stream before this returns,
-    // so that whatever arrives meanwhile becomes one piece. Calls for the two streams may overlap; each stream's are in
-    // order. All have returned before run() returns.
+    // Bytes of one stream, at most 64 KiB, never empty. The worker reads no further from that stream before this
+    // returns, so that whatever arrives meanwhile becomes one piece. Calls for the two streams may overlap; each
+    // stream's are in order. All have returned before run() returns.
     virtual runtime::task<void> output(output_stream stream, std::string bytes) = 0;
 };
 

@@ -14,8 +14,8 @@
 
 namespace storage {
 
-// One ended execution. `summary` is small (what lists and GET need), `chunks` are its events in order, each chunk at most
-// about 256 KiB; both are opaque here (the pipeline's protobuf).
+// One ended execution. `summary` is small (what lists and GET need), `chunks` are its events in order, each chunk at
+// most about 256 KiB; both are opaque here (the pipeline's protobuf).
 struct document {
     runtime::execution_id id;
     runtime::uuid tenant;

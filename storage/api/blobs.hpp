@@ -1,5 +1,6 @@
-// Blobs: payloads too large for a record, claim-checked: the record that names one carries a reference. A blob is cut into
-// pieces of at most blob_piece_bytes_max; embedded, the pieces are records in the same batch as the one that names them.
+// Blobs: payloads too large for a record, claim-checked: the record that names one carries a reference. A blob is cut
+// into pieces of at most blob_piece_bytes_max; embedded, the pieces are records in the same batch as the one that names
+// them.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The bus: hints between shards and nodes that something new is there. A hint may be lost, doubled or late; whoever gets
-// one checks the number and asks the owner for what is missing.
+// The bus: hints between shards and nodes that something new is there. A hint may be lost, doubled or late; whoever
+// gets one checks the number and asks the owner for what is missing.
 #pragma once
 
 #include <cstdint>

@@ -95,9 +95,10 @@ class log {
   public:
     virtual ~log() = default;
 
-    // Opens partitions under a new epoch. Every durable record that has not been released is given to `replay`, in order
-    // of offset within its partition; what `replay` returns false for stops the opening with log_errc::newer_format.
-    // Afterwards appends are taken and `listener` is told of progress. Call once per set of partitions.
+    // Opens partitions under a new epoch. Every durable record that has not been released is given to `replay`, in
+    // order of offset within its partition; what `replay` returns false for stops the opening with
+    // log_errc::newer_format. Afterwards appends are taken and `listener` is told of progress. Call once per set of
+    // partitions.
     virtual task<result<std::vector<opened_partition>>> open(std::vector<partition_id> partitions,
                                                              runtime::unique_function<bool(const record_view&)> replay,
                                                              log_listener& listener) = 0;

@@ -1,5 +1,5 @@
-// An archive of the simulated world, with what a real one does to its callers: delays, documents that are lost in a crash
-// before they are durable, failures whose outcome is unknown, absence.
+// An archive of the simulated world, with what a real one does to its callers: delays, documents that are lost in a
+// crash before they are durable, failures whose outcome is unknown, absence.
 #pragma once
 
 #include <cstdint>

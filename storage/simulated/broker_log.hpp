@@ -1,10 +1,10 @@
-// A log over the Kafka-like broker: the shape that storage/kafka will have, in the simulated world. The broker's offsets
-// are its own affair: fences and void records take some of them, so a record's offset in the sense of storage::log is
-// kept in its header, and the owner remembers which message holds it.
+// A log over the Kafka-like broker: the shape that storage/kafka will have, in the simulated world. The broker's
+// offsets are its own affair: fences and void records take some of them, so a record's offset in the sense of
+// storage::log is kept in its header, and the owner remembers which message holds it.
 //
-// The owner checks what the broker does not: every acknowledgement must carry exactly the next broker offset. A gap or an
-// outcome that stays unknown closes the partition; it may be opened again, under a new epoch. Opening appends a fence and
-// reads up to it; a record of an older epoch behind it is void for every reader.
+// The owner checks what the broker does not: every acknowledgement must carry exactly the next broker offset. A gap or
+// an outcome that stays unknown closes the partition; it may be opened again, under a new epoch. Opening appends a
+// fence and reads up to it; a record of an older epoch behind it is void for every reader.
 #pragma once
 
 #include <deque>

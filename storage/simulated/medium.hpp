@@ -37,7 +37,8 @@ enum class write_fate { lost, whole, cut, sectors, blocks };
 bool put_torn(inode& into, std::uint64_t position, std::span<const std::byte> bytes, write_fate fate,
               const chooser& choose);
 
-// Names and their history since the folder's last sync. Operations reach the medium in their order, as journals have it.
+// Names and their history since the folder's last sync. Operations reach the medium in their order, as journals have
+// it.
 class name_table {
   public:
     [[nodiscard]] std::shared_ptr<inode> find(const std::string& path) const;

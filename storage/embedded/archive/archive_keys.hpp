@@ -1,5 +1,5 @@
-// The archive's keys and values. Every number in a key is big-endian, so that keys sort by it; ids are UUIDv7 and sort by
-// time. Four kinds of key, told apart by their first byte:
+// The archive's keys and values. Every number in a key is big-endian, so that keys sort by it; ids are UUIDv7 and sort
+// by time. Four kinds of key, told apart by their first byte:
 //     d id                  tenant, user, summary     one for each document
 //     c id first_event      bytes                     one for each chunk
 //     t tenant id           nothing                   lists of a tenant

@@ -8,9 +8,9 @@
 // At the end stop() each front on its shard, destroy it there or after the shards' threads have ended, and destroy the
 // store last.
 //
-// RocksDB's write-ahead log is off: put() fills the memtable, and a flush makes durable what it holds. A flush begins when
-// the memtable is full or `flush_after` has passed since the first unconfirmed document, whichever comes first. The log
-// keeps what the archive has not confirmed, so nothing is lost with the memtable.
+// RocksDB's write-ahead log is off: put() fills the memtable, and a flush makes durable what it holds. A flush begins
+// when the memtable is full or `flush_after` has passed since the first unconfirmed document, whichever comes first.
+// The log keeps what the archive has not confirmed, so nothing is lost with the memtable.
 //
 // A full disk heals by itself: it is tried again every `retry_after`. After any other failed write nothing more is
 // confirmed before a restart, since nobody knows what the disk has kept; reads go on.

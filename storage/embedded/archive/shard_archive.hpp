@@ -35,8 +35,8 @@ class shard_archive final : public archive {
 
   private:
     friend class archive_store::fronts;
-    // A call of put() from its queueing until its documents are in the memtable. Shared, because a cancelled caller goes
-    // before its documents do.
+    // A call of put() from its queueing until its documents are in the memtable. Shared, because a cancelled caller
+    // goes before its documents do.
     struct waiting_put {
         explicit waiting_put(runtime::shard& home) : done(home) {}
         std::vector<document> documents;

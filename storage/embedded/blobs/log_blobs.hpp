@@ -18,8 +18,8 @@ class log_blobs final : public blobs {
     // Replaying a log, whoever finds this type skips it: pieces are read through their reference.
     log_blobs(log& over, std::uint16_t record_type) : log_(over), record_type_(record_type) {}
 
-    // Fails as log::append() does. Pieces appended before a failure are never named, and go with their segment. No bytes
-    // give a reference without pieces.
+    // Fails as log::append() does. Pieces appended before a failure are never named, and go with their segment. No
+    // bytes give a reference without pieces.
     result<blob_reference> put(const record_header& like, std::string_view bytes) override;
     // log_errc::not_found before the blob is durable and after its release; log_errc::corrupt if what lies there is not
     // the blob. Reads at most 4 MiB at a time. A cancelled get() throws operation_aborted.

@@ -17,8 +17,8 @@ struct real_disk_options {
     bool direct = true;
 };
 
-// Shard: `home`, a real one, on which it must also be destroyed, after every file and with nothing in flight. Fails when
-// io_uring was demanded and is refused.
+// Shard: `home`, a real one, on which it must also be destroyed, after every file and with nothing in flight. Fails
+// when io_uring was demanded and is refused.
 result<std::unique_ptr<disk>> make_real_disk(runtime::shard& home, real_disk_options options = {});
 
 }  // namespace storage::embedded

@@ -76,18 +76,18 @@ struct opening {
     std::vector<replay_segment> segments;
 };
 
-// Shard: home(), except for those members that say "any". Lifetime: the logs stop first, then stop() is awaited, then it
-// may be destroyed. The disk belongs to home() and outlives it.
+// Shard: home(), except for those members that say "any". Lifetime: the logs stop first, then stop() is awaited, then
+// it may be destroyed. The disk belongs to home() and outlives it.
 class log_directory {
   public:
     log_directory(runtime::shard& home, disk& on, directory_options options);
     ~log_directory();
 
-    // Takes the lock (waiting up to lock_wait_ms; resource_unavailable_try_again then), scans what is there, starts a new
-    // epoch. On failure recovered().diagnosis says why. Not cancellable.
+    // Takes the lock (waiting up to lock_wait_ms; resource_unavailable_try_again then), scans what is there, starts a
+    // new epoch. On failure recovered().diagnosis says why. Not cancellable.
     task<result<void>> open();
-    // Instead of open(), for `weir log verify`: looks at everything as open() does, and changes nothing but LOCK's being
-    // there. The number of partitions is the directory's own.
+    // Instead of open(), for `weir log verify`: looks at everything as open() does, and changes nothing but LOCK's
+    // being there. The number of partitions is the directory's own.
     task<result<void>> verify();
     // Marks the directory clean if every log said so, and gives the lock back.
     task<void> stop();

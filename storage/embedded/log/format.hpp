@@ -5,9 +5,9 @@
 //   batch        = header (128 bytes), records, table entries, zeros up to the block
 //   record       = header (104 bytes), payload, zeros up to 8 bytes
 //
-// A batch repeats who it belongs to (log id, segment number, the segment's random salt, its own position): whatever else
-// lies in a recycled file is not this segment's and counts as empty. The salt is there so that no payload can pretend to
-// be a batch.
+// A batch repeats who it belongs to (log id, segment number, the segment's random salt, its own position): whatever
+// else lies in a recycled file is not this segment's and counts as empty. The salt is there so that no payload can
+// pretend to be a batch.
 #pragma once
 
 #include <compare>
@@ -106,8 +106,8 @@ struct table_entry {
 void encode_batch(batch_header header, std::span<std::byte> whole_batch);
 
 enum class header_state { ours, foreign, damaged, newer_format };
-// What stands at the first bytes of a block: a header of this segment at this position; one that says so and is not whole;
-// or anything else: zeros, or what another use of the file left, which may be the middle of a batch.
+// What stands at the first bytes of a block: a header of this segment at this position; one that says so and is not
+// whole; or anything else: zeros, or what another use of the file left, which may be the middle of a batch.
 header_state decode_batch_header(std::span<const std::byte> block, const segment_header& segment,
                                  std::uint64_t position, batch_header& out);
 bool body_is_whole(const batch_header& header, std::span<const std::byte> whole_batch);

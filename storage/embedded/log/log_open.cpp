@@ -93,8 +93,8 @@ task<result<void>> embedded_log::start_writing() {
     co_return result<void>();
 }
 
-// In one life a partition may have gone from log to log and back, so that no order of segments fits all partitions. Then
-// a segment is read again for what had to wait.
+// In one life a partition may have gone from log to log and back, so that no order of segments fits all partitions.
+// Then a segment is read again for what had to wait.
 task<result<void>> embedded_log::replay_all(const opening& found,
                                             runtime::unique_function<bool(const record_view&)>& replay) {
     const auto missing = [&] {

@@ -24,7 +24,8 @@ class segment_maker {
     void begin(log_id log) { log_ = log; }
     // Begins to make a large segment unless one is ready or being made.
     void prepare();
-    // The next segment: the one that is ready, or a spare, or a small one made now. Numbers rise in the order of taking.
+    // The next segment: the one that is ready, or a spare, or a small one made now. Numbers rise in the order of
+    // taking.
     task<result<ready_segment>> take();
     // Gives what is ready back to the directory.
     task<void> stop();

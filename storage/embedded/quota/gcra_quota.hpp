@@ -29,7 +29,8 @@ struct gcra_counters {
 };
 
 // Shard: its owner only. Never fails. take() with no units asks and takes nothing; more units than the burst are never
-// allowed, and retry_after is then nanoseconds::max(). An interval of 0 means no limit, a burst of 0 that nothing passes.
+// allowed, and retry_after is then nanoseconds::max(). An interval of 0 means no limit, a burst of 0 that nothing
+// passes.
 class gcra_quota final : public quota {
   public:
     gcra_quota(runtime::shard& home, gcra_limits limits) : home_(home), limits_(limits) {}

@@ -1,5 +1,6 @@
 // What the embedded archive does when it is killed, opened twice, overfilled, or when its disk fails. The binary has a
-// main() of its own: called with --child it is the process that gets killed, with --small-disk the one whose disk is full.
+// main() of its own: called with --child it is the process that gets killed, with --small-disk the one whose disk is
+// full.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>

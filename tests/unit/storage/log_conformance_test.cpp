@@ -1,5 +1,5 @@
-// The suite on the embedded log (over the simulated disk, and over the machine's with each way of writing) and on the log
-// over the simulated broker.
+// The suite on the embedded log (over the simulated disk, and over the machine's with each way of writing) and on the
+// log over the simulated broker.
 #include <cstdlib>
 
 #include "tests/unit/storage/log_conformance.hpp"

@@ -1,5 +1,5 @@
-// The part of the conformance suite that kills: at random moments, also during recovery, and on another number of shards
-// each time. What a log said is committed is there afterwards; what it shows was appended there.
+// The part of the conformance suite that kills: at random moments, also during recovery, and on another number of
+// shards each time. What a log said is committed is there afterwards; what it shows was appended there.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// What a node appended and what it was told is durable: kept outside of the node, so that no crash undoes it. Every record
-// that a log gives back is held against it.
+// What a node appended and what it was told is durable: kept outside of the node, so that no crash undoes it. Every
+// record that a log gives back is held against it.
 #pragma once
 
 #include <gtest/gtest.h>
