@@ -290,7 +290,7 @@ task<bool> connection::answer(response what) {
     if (sent && !bytes.empty()) sent = co_await wire_.write(bytes, idle);
     if (sent && with_body && !joined) sent = co_await wire_.write(what.body, idle);
     if (!sent && wire_.expired()) owner_.here().limit_reached("http.write_deadline_ms");
-    co_return sent&& keep_alive_;
+    co_return (sent && keep_alive_);
 }
 
 task<bool> connection::answer_pieces(response what, answer_frame frame) {
