@@ -36,7 +36,7 @@ class Event:
 class Client:
     """One server. Connections are kept, one per thread; any thread may call."""
 
-    def __init__(self, host, port, timeout_s=60.0):
+    def __init__(self, host, port, timeout_s=120.0):
         self.host = host
         self.port = port
         self.timeout_s = timeout_s
@@ -106,7 +106,7 @@ class Client:
         assert answer.status == 200, (execution_id, answer.status, answer.body[:2000])
         return answer.json()
 
-    def wait(self, execution_id, timeout_s=60.0):
+    def wait(self, execution_id, timeout_s=180.0):
         """The result, once there is one."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -117,10 +117,10 @@ class Client:
             assert time.monotonic() < deadline, f"{execution_id} has not ended after {timeout_s} s"
             time.sleep(0.02)
 
-    def run(self, script, timeout_s=60.0, **fields):
+    def run(self, script, timeout_s=180.0, **fields):
         return self.wait(self.accept(script, **fields), timeout_s)
 
-    def wait_for_status(self, execution_id, statuses, timeout_s=30.0):
+    def wait_for_status(self, execution_id, statuses, timeout_s=90.0):
         deadline = time.monotonic() + timeout_s
         while True:
             seen = self.view(execution_id)
