@@ -28,3 +28,10 @@ weir_test(log_blobs_test
   SOURCES log_blobs_test.cpp
   USES weir_blobs
   LABELS unit)
+
+if(TARGET log_conformance_suite)
+  weir_test(blobs_conformance_test
+    SOURCES blobs_conformance_test.cpp
+    USES weir_blobs log_conformance_suite
+    LABELS unit)
+endif()
