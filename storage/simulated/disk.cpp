@@ -47,6 +47,7 @@ struct disk_image::state {
     std::set<std::string> locks;
     std::uint64_t life = 1;
     crash_counters crashes;
+    std::uint64_t activity = 0;
 
     [[nodiscard]] std::uint64_t bytes_used() const {
         std::uint64_t sum = 0;
@@ -68,10 +69,12 @@ using shared_state = std::shared_ptr<disk_image::state>;
 // Runs the call after a delay, unless a crash comes first, and resumes the task on its shard.
 void start(const shared_state& state, std::shared_ptr<call> one) {
     state->in_flight.push_back(one);
+    ++state->activity;
     state->world.after(state->delay(), [state, one] {
         if (one->over) return;
         one->over = true;
         std::erase(state->in_flight, one);
+        ++state->activity;
         const error_code answer = one->take_effect();
         one->home.post([resume = std::move(*one->resume), answer]() mutable { std::move(resume)(answer); });
     });
@@ -323,6 +326,7 @@ void disk_image::crash(const chooser& choose) {
 
 disk_behaviour& disk_image::behaviour() { return state_->behaviour; }
 const crash_counters& disk_image::crashes() const { return state_->crashes; }
+std::uint64_t disk_image::activity() const { return state_->activity; }
 std::uint64_t disk_image::bytes_used() const { return state_->bytes_used(); }
 
 std::size_t disk_image::writes_in_flight() const {

@@ -60,6 +60,8 @@ class disk_image {
     [[nodiscard]] const crash_counters& crashes() const;
     // Durable writes that were begun and have not completed.
     [[nodiscard]] std::size_t writes_in_flight() const;
+    // Rises whenever a call begins or takes effect: between two rises a crash leaves the same.
+    [[nodiscard]] std::uint64_t activity() const;
     [[nodiscard]] std::uint64_t bytes_used() const;
 
     // The medium itself, for tests that damage it. Paths as the log used them.

@@ -52,7 +52,9 @@ task<void> look_behind(window_reader& reader, segment_header segment, const std:
 
 task<result<std::span<const std::byte>>> window_reader::at(std::uint64_t position, std::size_t bytes) {
     if (position < start_ || position + bytes > start_ + length_) {
-        buffer_.grow(std::max(round_up_to_block(bytes), window_bytes), 0);
+        // No more than the file has, so that many small files cost little.
+        const std::size_t rest = file_.size() > position ? round_up_to_block(file_.size() - position) : 0;
+        buffer_.grow(std::max(round_up_to_block(bytes), std::min(rest, window_bytes)), 0);
         const auto got = co_await file_.read(position, buffer_.span());
         if (got.has_error()) co_return got.error();
         start_ = position;
