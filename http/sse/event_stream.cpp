@@ -13,6 +13,12 @@ namespace asio = boost::asio;
 using runtime::milliseconds;
 using runtime::task;
 
+namespace {
+
+constexpr std::size_t kept_bytes_max = 1024;  // of a stream that rests, for each of its two buffers
+
+}  // namespace
+
 void append_frame(std::string& out, const runtime::execution_id& id, const pipeline::event& event) {
     out += "id: ";
     append_number(out, event.number);
@@ -138,7 +144,7 @@ task<bool> event_stream::flush() {
     if (!sent && wire_.expired()) here_.limit_reached("sse.stalled_s");
     wire_bytes_.clear();
     // A burst's memory is not kept through the silence behind it.
-    if (wire_bytes_.capacity() > 16 * 1024) {
+    if (wire_bytes_.capacity() > kept_bytes_max || frames_.capacity() > kept_bytes_max) {
         std::string().swap(wire_bytes_);
         std::string().swap(frames_);
     }
