@@ -120,7 +120,7 @@ sandbox_host& sandbox_host::get() {
 void sandbox_host::SetUp() {
     mounts_before_ = read_file("/proc/self/mountinfo");
     group_name_ = "weir-test-" + std::to_string(getpid());
-    first_uid_ = 300'000 + static_cast<std::uint32_t>(getpid() % 1000) * 100;
+    first_uid_ = 300'000 + static_cast<std::uint32_t>(getpid() % 1000) * 200;
     sandbox::launcher_options options;
     options.group_name = group_name_;
     options.first_uid = first_uid_;
@@ -200,7 +200,8 @@ std::string sandbox_host::leftovers() {
                 const std::size_t at = status.find("\nUid:\t");
                 if (at == std::string::npos) continue;
                 const std::uint64_t uid = std::strtoull(status.c_str() + at + 6, nullptr, 10);
-                if (uid >= first_uid_ && uid < first_uid_ + 64) found += "a process of a run's user: " + process + "; ";
+                if (uid >= first_uid_ && uid < first_uid_ + 128)
+                    found += "a process of a run's user: " + process + "; ";
             }
         }
         std::map<std::string, std::size_t> counts;

@@ -55,7 +55,7 @@ class first_process {
     void check(bool worked, const char* step) {
         if (!worked) fail(step, errno);
     }
-    void report(box_record::kind what, int code);
+    void report(box_record::kind what, int code, bool alone = false);
     void write_text(const char* path, const std::string& text, bool required);
     void map_user();
     void mount_disk();
@@ -85,8 +85,9 @@ class first_process {
     int failed_error_ = 0;
 };
 
-void first_process::report(box_record::kind what, int code) {
+void first_process::report(box_record::kind what, int code, bool alone) {
     box_record record;
+    record.alone = alone;
     record.what = what;
     record.code = code;
     record.at_ns = runtime::system_clock().steady().nanoseconds_since_start;
@@ -247,7 +248,12 @@ void first_process::reap_until_end(pid_t program) {
         int status = 0;
         const pid_t ended = waitpid(-1, &status, 0);
         if (ended == program) {
-            report(box_record::kind::ended, status);
+            // Whatever the program has left is this process's child by now, or below one.
+            int other = 0;
+            while (waitpid(-1, &other, WNOHANG) > 0) {
+            }
+            const bool alone = waitpid(-1, &other, WNOHANG) < 0 && errno == ECHILD;
+            report(box_record::kind::ended, status, alone);
             _exit(0);  // the kernel kills whatever else is in the pid namespace
         }
         if (ended < 0 && errno != EINTR) fail("wait", errno);

@@ -33,6 +33,7 @@ struct box_record {
     kind what = kind::began;
     std::int32_t code = 0;  // ended: as wait() gives it; failed: errno
     std::int64_t at_ns = 0;
+    bool alone = false;           // ended: there is no other process in the box
     std::array<char, 48> step{};  // failed: at what
 };
 

@@ -65,7 +65,7 @@ broker::broker(const box_context& context, const cgroup_tree& groups, descriptor
       socket_(std::move(socket)),
       options_(std::move(options)),
       events_(epoll_create1(EPOLL_CLOEXEC)),
-      seats_(options_.boxes_max, false),
+      seats_(uids_of(options_.boxes_max), false),
       cpus_(usable_cpus()) {
     watch(socket_.get(), socket_key);
 }
@@ -138,7 +138,7 @@ void broker::refuse(std::uint64_t run, std::string why) {
 void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
     if (files.size() != 3) return refuse(what.run, "three descriptors are needed");
     if (what.run >= socket_key >> 1 || boxes_.contains(what.run)) return refuse(what.run, "bad run number");
-    if (boxes_.size() >= options_.boxes_max)
+    if (untold_ >= options_.boxes_max || boxes_.size() >= seats_.size())
         return refuse(what.run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
     box fresh;
     const char* step = "";
@@ -148,6 +148,7 @@ void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
         return refuse(what.run, std::string("cannot make a box: ") + step + ": " + failed.message());
     }
     seats_[fresh.seat] = true;
+    ++untold_;
     const auto [at, inserted] = boxes_.emplace(what.run, std::move(fresh));
     watch(at->second.process.reports.get(), what.run << 1);
     watch(at->second.process.handle.get(), what.run << 1 | 1);
@@ -156,8 +157,9 @@ void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
 runtime::error_code broker::begin(box& b, const launch_packet& what, const std::vector<descriptor>& files,
                                   const char*& step) {
     b.limits = what.limits;
-    while (seats_[next_seat_ % options_.boxes_max]) ++next_seat_;
-    b.seat = next_seat_++ % options_.boxes_max;  // in turn, so that an id rests before it comes again
+    while (seats_[next_seat_ % seats_.size()]) ++next_seat_;
+    b.seat =
+        static_cast<std::uint32_t>(next_seat_++ % seats_.size());  // in turn, so that an id rests before it comes again
     const uid_t owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
 
     step = "network";
@@ -197,7 +199,7 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
 }
 
 void broker::kill(box& b, kill_reason why) {
-    if (b.killed_for != kill_reason::none) return;  // the first cause stands
+    if (b.told || b.killed_for != kill_reason::none) return;  // the first cause stands
     b.killed_for = why;
     b.group.hasten();
     // Pid 1 takes its whole namespace along.
@@ -220,6 +222,9 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 b.exited = true;
                 b.exit_status = record.code;
                 b.ended_ns = record.at_ns;
+                // Nothing of the program is left, only pid 1 and its namespaces, which take their time. Without a
+                // control group only reaping it tells the CPU time.
+                if (record.alone && !context_.limits_by_process) tell(run, b, 0);
                 break;
             case box_record::kind::failed:
                 record.step.back() = '\0';
@@ -258,6 +263,7 @@ std::int64_t broker::look_at_all() {
     if (boxes_.empty()) return next;
     const std::int64_t now = now_ns();
     for (auto& [run, b] : boxes_) {
+        if (b.told) continue;
         if (b.killed_for == kill_reason::none) look(b, now);
         if (b.killed_for == kill_reason::none) next = std::min({next, b.wall_deadline_ns, b.next_look_ns});
     }
@@ -298,13 +304,21 @@ ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_
     return end;
 }
 
+void broker::tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
+    if (b.told) return;
+    send(verdict_of(run, b, cpu_of_tree_us));
+    b.told = true;
+    --untold_;
+    b.group.hasten();
+}
+
 // The tree is gone: pid 1 is only waited for when everything in its namespace has ended.
 void broker::conclude(boxes::iterator which) {
     box& b = which->second;
-    b.ended_ns = now_ns();
     const std::uint64_t cpu_us = reap(b.process.handle.get());
     read_reports(which->first, b);
-    send(verdict_of(which->first, b, cpu_us));
+    if (!b.exited) b.ended_ns = now_ns();
+    tell(which->first, b, cpu_us);
     // Other boxes' first processes may hold copies for a moment, which would keep them in the epoll set.
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.handle.get(), nullptr);
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
@@ -349,7 +363,7 @@ void broker::remove_left_groups() {
 }
 
 void broker::end_all() {
-    for (auto& [run, b] : boxes_) kill(b, kill_reason::cancelled);
+    for (auto& [run, b] : boxes_) kill(b, kill_reason::cancelled);  // those told are on their way out
     for (auto& [run, b] : boxes_) {
         reap(b.process.handle.get());
         if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));

@@ -15,10 +15,13 @@
 namespace stages::worker::sandbox {
 
 struct broker_options {
-    std::uint32_t first_uid = 0;  // of the range that this broker hands out
-    std::uint32_t boxes_max = 0;  // at once; as many user ids
+    std::uint32_t first_uid = 0;  // of the range that this broker hands out, uids_of(boxes_max) of them
+    std::uint32_t boxes_max = 0;  // at once
     std::string group_prefix;     // of the names of its control groups
 };
+
+// A box whose verdict is out may still be on its way out, while the next one begins.
+constexpr std::uint32_t uids_of(std::uint32_t boxes_max) { return 2 * boxes_max; }
 
 class broker {
   public:
@@ -40,6 +43,7 @@ class broker {
         std::int64_t next_look_ns = 0;
         int exit_status = 0;
         bool exited = false;  // its pid 1 has reported exit_status
+        bool told = false;    // the shard has its verdict
         kill_reason killed_for = kill_reason::none;
         std::string failure;
     };
@@ -54,6 +58,7 @@ class broker {
     void read_reports(std::uint64_t run, box& b);
     void look(box& b, std::int64_t now);
     std::int64_t look_at_all();
+    void tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
     void conclude(boxes::iterator which);
     ended_packet verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
     void send(const packet& what);
@@ -69,7 +74,8 @@ class broker {
     broker_options options_;
     descriptor events_;
     boxes boxes_;
-    std::vector<bool> seats_;  // taken ones
+    std::uint32_t untold_ = 0;  // boxes without a verdict
+    std::vector<bool> seats_;   // taken ones
     std::uint32_t next_seat_ = 0;
     std::uint64_t next_group_ = 0;
     std::uint64_t cpus_ = 1;

@@ -24,7 +24,7 @@
 namespace stages::worker::sandbox {
 namespace {
 
-constexpr int probe_timeout_ms = 10'000;
+constexpr int probe_timeout_ms = 60'000;  // a machine under load, or one that still takes an earlier life apart
 
 // Standard input and output lead nowhere, errors stay; everything else but `kept` is closed.
 void close_all_but(std::vector<int> kept) {
@@ -102,7 +102,7 @@ report_packet nursery_process::probe() {
     rootfs_plan plan;
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;
-    plan.uid_count = options_.boxes_max * static_cast<std::uint32_t>(channels_.size());
+    plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
     if (!filter) {
@@ -219,7 +219,7 @@ void nursery_process::become_broker(std::size_t i, descriptor socket) {
     for (auto& channel : channels_) channel.reset();
     broker_options options;
     options.boxes_max = options_.boxes_max;
-    options.first_uid = options_.first_uid + static_cast<std::uint32_t>(i) * options_.boxes_max;
+    options.first_uid = options_.first_uid + static_cast<std::uint32_t>(i) * uids_of(options_.boxes_max);
     options.group_prefix = std::to_string(getpid()) + "-";
     broker(context_, groups_, std::move(socket), std::move(options)).run();
     _exit(0);
