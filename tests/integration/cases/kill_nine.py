@@ -10,7 +10,7 @@ from harness import expect
 from harness.client import TERMINAL
 from harness.runner import case
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 EXECUTIONS = 200
 POSTERS = 8
 SUBSCRIBERS = 6

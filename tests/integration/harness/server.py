@@ -16,7 +16,7 @@ from .client import Client
 ROOT = Path(__file__).resolve().parents[3]
 PRCTL = ctypes.CDLL(None).prctl
 PR_SET_PDEATHSIG = 1
-START_S = 30.0
+START_S = 90.0
 STOP_S = 30.0
 
 
