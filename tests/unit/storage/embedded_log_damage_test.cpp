@@ -25,7 +25,8 @@ struct batch_place {
     batch_header header;
 };
 
-task<void> open_and_write(storage::log& log, log_ledger& ledger, ledger_listener& listener, int count, std::size_t bytes) {
+task<void> open_and_write(storage::log& log, log_ledger& ledger, ledger_listener& listener, int count,
+                          std::size_t bytes) {
     std::vector<partition_id> partitions{{1}, {2}};
     for (const partition_id id : partitions) ledger.opening(id);
     auto replay = [&ledger](const storage::record_view& view) { return ledger.replayed(view); };
@@ -33,8 +34,8 @@ task<void> open_and_write(storage::log& log, log_ledger& ledger, ledger_listener
     EXPECT_TRUE(opened.has_value());
     if (opened.has_error()) co_return;
     for (const auto& where : *opened) ledger.opened(where);
-    for (int i = 0; i < count; ++i) co_await append_and_wait(log, ledger, {static_cast<std::uint16_t>(1 + i % 2)},
-                                                             std::string(bytes, 'x'));
+    for (int i = 0; i < count; ++i)
+        co_await append_and_wait(log, ledger, {static_cast<std::uint16_t>(1 + i % 2)}, std::string(bytes, 'x'));
 }
 
 class embedded_log_damage : public testing::Test {
@@ -59,15 +60,17 @@ class embedded_log_damage : public testing::Test {
             EXPECT_TRUE(segment.has_value());
             std::uint64_t at = storage::embedded::segment_header_bytes;
             batch_header header;
-            while (at < bytes.size() && decode_batch_header(std::span(bytes).subspan(at), *segment, at, header) ==
-                                            header_state::ours) {
+            while (at < bytes.size() &&
+                   decode_batch_header(std::span(bytes).subspan(at), *segment, at, header) == header_state::ours) {
                 out.push_back({path, at, header.total_bytes(), header});
                 at = header.end();
             }
         }
         return out;
     }
-    void damage(const batch_place& where, std::uint64_t byte) { rig_.disk().flip_bit(where.path, (where.position + byte) * 8); }
+    void damage(const batch_place& where, std::uint64_t byte) {
+        rig_.disk().flip_bit(where.path, (where.position + byte) * 8);
+    }
     // The start must name the place.
     void expect_refused(const std::string& path, std::uint64_t position) {
         const std::string why = rig_.begin_life(1);
