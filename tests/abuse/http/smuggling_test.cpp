@@ -1,4 +1,5 @@
-// Requests that two readers could take for different ones. Each is followed by one that must never be answered: whatever is
+// Requests that two readers could take for different ones. Each is followed by one that must never be answered:
+// whatever is
 // not understood in one way only ends its connection.
 #include <gtest/gtest.h>
 

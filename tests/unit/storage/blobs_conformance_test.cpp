@@ -1,4 +1,5 @@
-// What every blobs promises, over each log there is: the embedded one on the machine's disk and on the simulated one, and
+// What every blobs promises, over each log there is: the embedded one on the machine's disk and on the simulated
+// one, and
 // the one over the simulated broker. Two shards, each with a partition of its own.
 #include <gtest/gtest.h>
 

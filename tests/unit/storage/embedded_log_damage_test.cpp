@@ -1,4 +1,5 @@
-// What the embedded log makes of a damaged directory: a cut tail is cut and reported, everything else stops the start with
+// What the embedded log makes of a damaged directory: a cut tail is cut and reported, everything else stops the
+// start with
 // file and position.
 #include <gtest/gtest.h>
 

@@ -2,12 +2,16 @@
 #include "storage/embedded/log/embedded_log.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "runtime/shard_thread.hpp"
-#include "runtime/submit.hpp"
+#include "runtime/timer.hpp"
 #include "storage/embedded/disk/real_disk.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace storage::embedded {
 namespace {
@@ -17,16 +21,6 @@ struct listener final : log_listener {
     void committed(partition_id partition, offset at) override { through[partition] = at; }
     void failed(partition_id, boost::system::error_code) override {}
     void resumed() override {}
-};
-
-class folder {
-  public:
-    folder() {
-        std::string name = std::filesystem::current_path() / "log_test_XXXXXX";
-        path = ::mkdtemp(name.data());
-    }
-    ~folder() { std::filesystem::remove_all(path); }
-    std::string path;
 };
 
 record_header header_of(std::uint16_t partition) {
@@ -55,7 +49,7 @@ task<void> write_and_read(std::string path, int records, int expected_before) {
     };
     const auto open = co_await log.open(partitions, count, heard);
     EXPECT_TRUE(open.has_value()) << log.diagnosis();
-    std::printf("ready after %.1f ms; %s\n", static_cast<double>((home.time().steady() - begin).count()) / 1e6,
+    std::printf("open after %.1f ms; %s\n", static_cast<double>((home.time().steady() - begin).count()) / 1e6,
                 log.describe().c_str());
     EXPECT_EQ(replayed, expected_before);
     for (int i = 0; i < records; ++i) {
@@ -77,14 +71,135 @@ task<void> write_and_read(std::string path, int records, int expected_before) {
 }
 
 TEST(embedded_log, keeps_records_over_restarts) {
-    const folder data;
+    const tests::temporary_directory data;
     runtime::shard_group group(1);
     group.start();
-    group.run_and_wait(0, [&] { return write_and_read(data.path, 1000, 0); });
-    group.run_and_wait(0, [&] { return write_and_read(data.path, 1000, 1000); });
-    group.run_and_wait(0, [&] { return write_and_read(data.path, 20, 2000); });
+    group.run_and_wait(0, [&] { return write_and_read(data.path(), 1000, 0); });
+    group.run_and_wait(0, [&] { return write_and_read(data.path(), 1000, 1000); });
+    group.run_and_wait(0, [&] { return write_and_read(data.path(), 20, 2000); });
     group.stop();
 }
+
+// A process that is killed while it writes. Each commit goes through the pipe before anything else happens.
+struct told {
+    std::uint16_t partition;
+    offset through;
+};
+
+struct telling_listener final : log_listener {
+    explicit telling_listener(int to) : pipe(to) {}
+    void committed(partition_id partition, offset at) override {
+        const told what{partition.value, at};
+        static_cast<void>(!::write(pipe, &what, sizeof what));
+    }
+    void failed(partition_id, boost::system::error_code) override { ::_exit(3); }
+    void resumed() override {}
+    int pipe;
+};
+
+std::string payload_at(std::uint16_t partition, offset at) {
+    return std::to_string(partition) + "/" + std::to_string(at) + std::string((partition * 131 + at * 17) % 3000, 'p');
+}
+
+task<void> write_for_ever(std::string path, writer_kind writer, int pipe) {
+    runtime::shard& home = runtime::shard::here();
+    real_disk_options options;
+    options.writer = writer;
+    auto on = make_real_disk(home, options);
+    directory_options where;
+    where.path = path;
+    where.segment_bytes = where.small_segment_bytes = 1 << 20;
+    log_directory directory(home, **on, where);
+    if (!(co_await directory.open()).has_value()) ::_exit(4);
+    embedded_log log(directory, home, **on);
+    telling_listener heard(pipe);
+    const std::vector<partition_id> partitions{{0}, {1}, {2}};
+    auto replay = [](const record_view&) { return true; };
+    if (!(co_await log.open(partitions, replay, heard)).has_value()) ::_exit(5);
+    for (std::uint64_t i = 0;; ++i) {
+        const auto partition = static_cast<std::uint16_t>(i % 3);
+        // Only the log knows the next offset; the payload says it.
+        static std::array<offset, 3> next{};
+        if (next[partition] == 0) {
+            const auto probe = log.append(header_of(partition), "probe");
+            next[partition] = probe->at + 1;
+            continue;
+        }
+        const auto stored = log.append(header_of(partition), payload_at(partition, next[partition]));
+        if (stored.has_value()) ++next[partition];
+        if (i % 5 == 0) log.hurry();
+        if (i % 20 == 0 || stored.has_error()) co_await runtime::sleep_for(runtime::microseconds(100));
+    }
+}
+
+task<void> check(std::string path, std::map<std::uint16_t, offset> committed) {
+    runtime::shard& home = runtime::shard::here();
+    auto on = make_real_disk(home);
+    directory_options where;
+    where.path = path;
+    where.segment_bytes = where.small_segment_bytes = 1 << 20;
+    log_directory directory(home, **on, where);
+    const auto opened = co_await directory.open();
+    EXPECT_TRUE(opened.has_value()) << directory.recovered().diagnosis;
+    if (opened.has_error()) co_return;
+    embedded_log log(directory, home, **on);
+    listener heard;
+    std::map<std::uint16_t, offset> seen;
+    auto replay = [&seen](const record_view& view) {
+        const std::uint16_t partition = view.header.partition.value;
+        EXPECT_EQ(view.header.at, ++seen[partition]);
+        if (view.payload != "probe") EXPECT_EQ(view.payload, payload_at(partition, view.header.at));
+        return true;
+    };
+    const std::vector<partition_id> partitions{{0}, {1}, {2}};
+    const auto ready = co_await log.open(partitions, replay, heard);
+    EXPECT_TRUE(ready.has_value()) << log.diagnosis();
+    for (const auto& [partition, through] : committed) EXPECT_GE(seen[partition], through);
+    co_await log.stop();
+    co_await directory.stop();
+}
+
+void kill_and_check(writer_kind writer, int cycles) {
+    const tests::temporary_directory data;
+    std::map<std::uint16_t, offset> committed;
+    runtime::random_source random(7);
+    for (int cycle = 0; cycle < cycles && !testing::Test::HasFailure(); ++cycle) {
+        int ends[2];
+        ASSERT_EQ(::pipe(ends), 0);
+        std::fflush(nullptr);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::close(ends[0]);
+            runtime::shard_group group(1);
+            group.start();
+            group.run_and_wait(0, [&] { return write_for_ever(data.path(), writer, ends[1]); });
+            ::_exit(6);
+        }
+        ::close(ends[1]);
+        // It is killed some time after its first commit.
+        told what{};
+        bool killed = false;
+        std::uint64_t left = 1 + random.below(300);
+        while (::read(ends[0], &what, sizeof what) == static_cast<ssize_t>(sizeof what)) {
+            committed[what.partition] = std::max(committed[what.partition], what.through);
+            if (--left > 0 || killed) continue;
+            ::kill(child, SIGKILL);
+            killed = true;
+        }
+        ::close(ends[0]);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        EXPECT_TRUE(killed) << "it ended by itself: " << status;
+        runtime::shard_group group(1);
+        group.start();
+        group.run_and_wait(0, [&] { return check(data.path(), committed); });
+        group.stop();
+    }
+    EXPECT_GT(committed[0], 0U);
+}
+
+TEST(embedded_log, what_was_committed_survives_kill_9_with_io_uring) { kill_and_check(writer_kind::automatic, 8); }
+TEST(embedded_log, what_was_committed_survives_kill_9_with_the_thread) { kill_and_check(writer_kind::thread, 8); }
 
 }  // namespace
 }  // namespace storage::embedded
