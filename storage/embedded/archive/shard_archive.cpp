@@ -26,8 +26,22 @@ shard_archive::shard_archive(archive_store& store, runtime::shard& home)
       home_(home),
       link_(std::make_shared<front_link>(home, *this)),
       confirmed_through_(store.fronts_->join(link_)),
+      waiting_limit_(home.metrics().declare_limit("archive.waiting_bytes_max")),
+      unconfirmed_limit_(home.metrics().declare_limit("archive.unconfirmed_puts_max")),
+      documents_(home.metrics().make_counter("weir_archive_documents_total", "Documents that the archive has taken.")),
+      failed_puts_(home.metrics().make_counter("weir_archive_failed_puts_total",
+                                               "Groups of documents that the archive failed to take.")),
       progressed_(home),
-      gate_(home) {}
+      gate_(home) {
+    auto& unconfirmed = home.metrics().make_gauge("weir_archive_unconfirmed_puts",
+                                                  "Calls whose documents wait for a flush of the archive.");
+    auto& waiting = home.metrics().make_gauge("weir_archive_waiting_bytes",
+                                              "Bytes of documents that wait to be taken by the archive.");
+    gauges_ = home.metrics().on_collect([this, &unconfirmed, &waiting] {
+        unconfirmed.set(static_cast<double>(unconfirmed_puts_));
+        waiting.set(static_cast<double>(queued_bytes_));
+    });
+}
 
 shard_archive::~shard_archive() {
     store_.fronts_->leave(link_);
@@ -35,20 +49,26 @@ shard_archive::~shard_archive() {
     if (timer_) home_.timers().cancel(*timer_);
 }
 
-bool shard_archive::is_full(std::size_t bytes) const {
+runtime::counter* shard_archive::full_limit(std::size_t bytes) const {
     const archive_options& limits = store_.options_;
-    if (queued_bytes_ > 0 && queued_bytes_ + bytes > limits.waiting_bytes_max) return true;
-    return unconfirmed_puts_ + queue_.size() >= limits.unconfirmed_puts_max;
+    if (queued_bytes_ > 0 && queued_bytes_ + bytes > limits.waiting_bytes_max) return &waiting_limit_;
+    if (unconfirmed_puts_ + queue_.size() >= limits.unconfirmed_puts_max) return &unconfirmed_limit_;
+    return nullptr;
+}
+
+void shard_archive::refuse(runtime::counter& limit) {
+    limit.add();
+    ++store_.counters_.refused_busy;
+    // One flush at a time makes room; more of them would only leave small files.
+    if (confirmed_through_ >= awaited_flush_) flush_soon();
 }
 
 task<result<void>> shard_archive::put(std::vector<document> documents, runtime::unique_function<void()> on_durable) {
     if (stopping_) co_return archive_errc::stopped;
     const runtime::gate::hold hold(gate_);
     const std::size_t bytes = size_of(documents);
-    if (is_full(bytes)) {
-        ++store_.counters_.refused_busy;
-        // One flush at a time makes room; more of them would only leave small files.
-        if (confirmed_through_ >= awaited_flush_) flush_soon();
+    if (runtime::counter* const limit = full_limit(bytes)) {
+        refuse(*limit);
         co_return archive_errc::busy;
     }
     auto mine = std::make_shared<waiting_put>(home_);
@@ -101,6 +121,7 @@ void shard_archive::finish_group(const put_group& group, const result<archive_se
         written_number_ = each->number;
         if (written) {
             store_.counters_.documents += each->documents.size();
+            documents_.add(each->documents.size());
             confirm_later.on_durable.push_back(std::move(each->on_durable));
             each->outcome.emplace();
         } else {
@@ -110,6 +131,7 @@ void shard_archive::finish_group(const put_group& group, const result<archive_se
     }
     progressed_.notify_all();
     if (!written) {
+        failed_puts_.add();
         // RocksDB stays stopped after a failure of its own threads until it is told to try again.
         flush_by(now() + store_.options_.retry_after);
         return;

@@ -54,7 +54,8 @@ class shard_archive final : public archive {
         std::vector<runtime::unique_function<void()>> on_durable;
     };
 
-    [[nodiscard]] bool is_full(std::size_t bytes) const;
+    // The limit that this many bytes would exceed, or null.
+    [[nodiscard]] runtime::counter* full_limit(std::size_t bytes) const;
     runtime::task<void> write_queue();
     put_group take_group();
     void finish_group(const put_group& group, const runtime::result<archive_sequence>& written);
@@ -65,6 +66,7 @@ class shard_archive final : public archive {
     void flush_by(runtime::steady_time deadline);
     void confirm(archive_sequence through);
     void note_failure(runtime::error_code why);
+    void refuse(runtime::counter& limit);
     [[nodiscard]] runtime::steady_time now() const { return home_.time().steady(); }
 
     archive_store& store_;
@@ -81,6 +83,11 @@ class shard_archive final : public archive {
     std::uint64_t failures_ = 0;
     runtime::error_code last_failure_;
     std::optional<runtime::timer_queue::ticket> timer_;
+    runtime::counter& waiting_limit_;
+    runtime::counter& unconfirmed_limit_;
+    runtime::counter& documents_;
+    runtime::counter& failed_puts_;
+    runtime::metrics_registry::hook_ticket gauges_;
     bool writing_ = false;
     bool flush_in_flight_ = false;
     bool stopping_ = false;

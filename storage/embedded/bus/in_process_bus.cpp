@@ -56,7 +56,11 @@ class table_subscription final : public bus::subscription {
 class in_process_bus final : public bus {
   public:
     in_process_bus(bus_hub& hub, runtime::shard& home)
-        : hub_(hub), home_(home), table_(std::make_shared<subscription_table>()) {
+        : hub_(hub),
+          home_(home),
+          in_flight_limit_(home.metrics().declare_limit("bus.in_flight_max")),
+          payload_limit_(home.metrics().declare_limit("bus.payload_bytes_max")),
+          table_(std::make_shared<subscription_table>()) {
         auto& mine = hub_.stations_[home_.id()];
         WEIR_ASSERT(mine.front == nullptr);
         mine.front = this;
@@ -73,6 +77,7 @@ class in_process_bus final : public bus {
         auto shared = std::make_shared<hint>(what);
         if (shared->payload.size() > hub_.limits_.payload_bytes_max) {
             ++hub_.counters_.payloads_left_out;
+            payload_limit_.add();
             std::string().swap(shared->payload);
         }
         for (std::size_t i = 0; i < hub_.shards_.size(); ++i) send_to(i, shared);
@@ -106,6 +111,7 @@ class in_process_bus final : public bus {
         auto& lane = there.from[home_.id()];
         if (lane.in_flight.load(std::memory_order_relaxed) >= hub_.limits_.in_flight_max) {
             ++hub_.counters_.dropped;
+            in_flight_limit_.add();
             return;
         }
         ++lane.in_flight;
@@ -117,6 +123,8 @@ class in_process_bus final : public bus {
 
     bus_hub& hub_;
     runtime::shard& home_;
+    runtime::counter& in_flight_limit_;
+    runtime::counter& payload_limit_;
     std::shared_ptr<subscription_table> table_;
 };
 

@@ -64,7 +64,12 @@ gcra_quota::bucket& gcra_quota::find_or_make(std::string key, std::int64_t now_n
 }
 
 void gcra_quota::forget_oldest(std::int64_t now_ns) {
-    ++(buckets_.back().full_again_at_ns <= now_ns ? counters_.forgotten_idle : counters_.forgotten_active);
+    if (buckets_.back().full_again_at_ns <= now_ns) {
+        ++counters_.forgotten_idle;
+    } else {
+        ++counters_.forgotten_active;
+        keys_limit_.add();
+    }
     by_key_.erase(buckets_.back().key);
     buckets_.pop_back();
 }

@@ -33,7 +33,8 @@ struct gcra_counters {
 // passes.
 class gcra_quota final : public quota {
   public:
-    gcra_quota(runtime::shard& home, gcra_limits limits) : home_(home), limits_(limits) {}
+    gcra_quota(runtime::shard& home, gcra_limits limits)
+        : home_(home), limits_(limits), keys_limit_(home.metrics().declare_limit("quota.keys_max")) {}
 
     runtime::task<runtime::result<rate_decision>> take(std::string key, rate_limit limit, std::uint32_t units) override;
 
@@ -54,6 +55,7 @@ class gcra_quota final : public quota {
     runtime::shard& home_;
     gcra_limits limits_;
     gcra_counters counters_;
+    runtime::counter& keys_limit_;
     buckets buckets_;
     std::unordered_map<std::string_view, buckets::iterator> by_key_;  // views into the buckets
 };
