@@ -198,8 +198,8 @@ void kill_and_check(writer_kind writer, int cycles) {
     EXPECT_GT(committed[0], 0U);
 }
 
-TEST(embedded_log, what_was_committed_survives_kill_9_with_io_uring) { kill_and_check(writer_kind::automatic, 8); }
-TEST(embedded_log, what_was_committed_survives_kill_9_with_the_thread) { kill_and_check(writer_kind::thread, 8); }
+TEST(embedded_log, what_was_committed_survives_kill_9_with_io_uring) { kill_and_check(writer_kind::automatic, 5); }
+TEST(embedded_log, what_was_committed_survives_kill_9_with_the_thread) { kill_and_check(writer_kind::thread, 5); }
 
 }  // namespace
 }  // namespace storage::embedded
