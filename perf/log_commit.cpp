@@ -43,7 +43,8 @@ double percentile(std::vector<double> values, double part) {
 // Overwrites a zero-filled file, as the log does with its segments.
 class plain_file {
   public:
-    explicit plain_file(const std::string& path) : file_(::open(path.c_str(), O_CREAT | O_RDWR | O_DIRECT | O_DSYNC, 0600)) {
+    explicit plain_file(const std::string& path)
+        : file_(::open(path.c_str(), O_CREAT | O_RDWR | O_DIRECT | O_DSYNC, 0600)) {
         WEIR_ASSERT(file_ >= 0);
         const storage::block_buffer zeros(file_bytes);
         WEIR_ASSERT(::pwrite(file_, zeros.data(), file_bytes, 0) == static_cast<ssize_t>(file_bytes));
@@ -152,8 +153,8 @@ task<void> measure(std::string folder, writer_kind writer, figures& out) {
     const auto before = log.counters();
     out.appends_a_second = co_await append_in_crowds(log, heard);
     const auto after = log.counters();
-    out.records_a_batch = static_cast<double>(after.records - before.records) /
-                          static_cast<double>(after.batches - before.batches);
+    out.records_a_batch =
+        static_cast<double>(after.records - before.records) / static_cast<double>(after.batches - before.batches);
     out.how = log.describe();
     co_await log.stop();
     co_await directory.stop();
@@ -165,8 +166,8 @@ void print(const figures& f) {
     std::printf("%s\n", f.how.c_str());
     std::printf("  plain 4 KiB O_DIRECT|O_DSYNC write   p50 %7.1f us   p99 %7.1f us\n", plain,
                 percentile(f.plain_us, 0.99));
-    std::printf("  one append, durable                  p50 %7.1f us   p99 %7.1f us   %.2f of the plain write\n", append,
-                percentile(f.append_us, 0.99), append / plain);
+    std::printf("  one append, durable                  p50 %7.1f us   p99 %7.1f us   %.2f of the plain write\n",
+                append, percentile(f.append_us, 0.99), append / plain);
     std::printf("  appends a second, %llu waiting        %9.0f   %.1f a batch   %.1f times the plain writes a second\n",
                 static_cast<unsigned long long>(waiting_at_once), f.appends_a_second, f.records_a_batch,
                 f.appends_a_second * plain / 1e6);

@@ -73,7 +73,7 @@ print([line.split()[1] for line in open('/proc/self/status') if line.startswith(
 TEST_F(escape, process_one_tells_nothing_of_the_server) {
     EXPECT_EQ(python(R"code(
 import os
-print(open('/proc/1/cmdline').read().strip('\0'), open('/proc/1/comm').read().strip())
+print('weir-nursery'.startswith(open('/proc/1/cmdline').read().strip('\0')), open('/proc/1/comm').read().strip())
 for name in ('environ', 'maps', 'auxv', 'fd', 'cwd', 'exe', 'root', 'mem', 'syscall', 'stack'):
     try:
         path = '/proc/1/' + name
@@ -82,7 +82,7 @@ for name in ('environ', 'maps', 'auxv', 'fd', 'cwd', 'exe', 'root', 'mem', 'sysc
         else: print(name, open(path, 'rb').read(10))
     except OSError: pass
 )code"),
-              "weir-nursery weir-box\n");
+              "True weir-box\n");
 }
 
 TEST_F(escape, it_is_not_root_and_not_process_one) {

@@ -39,6 +39,17 @@ embedded_log::embedded_log(log_directory& directory, runtime::shard& home, disk&
 
 embedded_log::~embedded_log() { WEIR_ASSERT(!writing_); }
 
+embedded_log::shard_metrics::shard_metrics(runtime::metrics_registry& registry)
+    : records(registry.make_counter("weir_log_records_total", "Records that became durable.")),
+      batches(registry.make_counter("weir_log_batches_total", "Durable writes of the log.")),
+      bytes(registry.make_counter("weir_log_bytes_total", "Bytes of them, whole blocks.")),
+      write_seconds(registry.make_histogram("weir_log_write_seconds",
+                                            "From the beginning of a batch's write to its durability.",
+                                            runtime::latency_bounds_s())) {
+    registry.declare_limit("log.append_bytes_max");
+    registry.declare_limit("log.record_bytes_max");
+}
+
 open_partition* embedded_log::find(partition_id id) const {
     return id.value < partitions_.size() ? partitions_[id.value].get() : nullptr;
 }
@@ -51,10 +62,12 @@ result<record_header> embedded_log::append(const record_header& header, std::str
     const std::size_t bytes = padded(record_bytes(payload));
     if (record_bytes(payload) > record_bytes_max || batch_header_bytes + bytes > options_.batch_bytes_max) {
         ++counters_.too_large;
+        home_.metrics().limit_reached("log.record_bytes_max");
         return log_errc::record_too_large;
     }
     if (pending_bytes_ + bytes > options_.append_bytes_max) {
         ++counters_.busy;
+        home_.metrics().limit_reached("log.append_bytes_max");
         return log_errc::busy;
     }
     if (pending_.empty() || pending_.back()->used + bytes > options_.batch_bytes_max) {

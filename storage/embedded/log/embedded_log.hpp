@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/metrics.hpp"
 #include "runtime/event.hpp"
 #include "runtime/gate.hpp"
 #include "storage/api/disk.hpp"
@@ -41,7 +42,7 @@ struct log_options {
     std::uint64_t space_retry_ms = 200;
 };
 
-// Counted since the log was made.
+// Counted since the log was made; /metrics has the same, and the limits log.append_bytes_max and log.record_bytes_max.
 struct log_counters {
     std::uint64_t records = 0;    // appended
     std::uint64_t batches = 0;    // durable
@@ -76,6 +77,14 @@ class embedded_log final : public log {
     [[nodiscard]] const std::string& diagnosis() const { return diagnosis_; }
 
   private:
+    // Of this shard's registry.
+    struct shard_metrics {
+        explicit shard_metrics(runtime::metrics_registry& registry);
+        runtime::counter& records;
+        runtime::counter& batches;
+        runtime::counter& bytes;
+        runtime::histogram& write_seconds;
+    };
     // A file that records of open partitions lie in.
     struct slot {
         std::shared_ptr<disk_file> file;
@@ -168,6 +177,7 @@ class embedded_log final : public log {
 
     std::optional<runtime::timer_queue::ticket> timer_;
     log_counters counters_;
+    std::optional<shard_metrics> metrics_;
     runtime::event work_;      // for the write loop
     runtime::event progress_;  // something became durable, or failed
     runtime::gate gate_;

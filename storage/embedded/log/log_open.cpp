@@ -78,6 +78,7 @@ task<result<void>> embedded_log::start_writing() {
         const auto ask = [directory = &directory_, shard = home_.id()] { return directory->begin_log(shard); };
         id_ = co_await runtime::submit(directory_.home(), ask);
         maker_.begin(id_);
+        metrics_.emplace(home_.metrics());
     }
     if (!current_) {
         const auto ready = co_await next_segment();

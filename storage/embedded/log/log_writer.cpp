@@ -52,6 +52,7 @@ task<void> embedded_log::write_next() {
     in_flight_ = true;
     std::vector<table_entry> table = release_table(false);
     if constexpr (runtime::planted(runtime::planted_bug::no_sync_before_answer)) tell_committed(*batch);
+    const auto begun = home_.time().steady();
     const auto written = co_await write_with_patience(*batch, table);
     in_flight_ = false;
     pending_bytes_ -= batch->used - batch_header_bytes;
@@ -59,6 +60,7 @@ task<void> embedded_log::write_next() {
         fail(written.error(), "a batch");
         co_return;
     }
+    metrics_->write_seconds.observe(static_cast<double>((home_.time().steady() - begun).count()) / 1e9);
     commit(*batch, table, position_);
     if (batch->buffer.size() <= kept_buffer_bytes_max && free_buffers_.size() < kept_buffers_max)
         free_buffers_.push_back(std::move(batch->buffer));
@@ -141,6 +143,9 @@ void embedded_log::commit(pending_batch& batch, const std::vector<table_entry>& 
     const std::size_t total = round_up_to_block(batch.used + table.size() * table_entry_bytes);
     ++counters_.batches;
     counters_.bytes += total;
+    metrics_->batches.add();
+    metrics_->bytes.add(total);
+    metrics_->records.add(batch.records.size());
     ++batch_number_;
     position_ = position + total;
     committed_ = {current_->header.key.number, position_};
