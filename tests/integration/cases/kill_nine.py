@@ -10,9 +10,8 @@ from harness import expect
 from harness.client import TERMINAL
 from harness.runner import case
 
-# Run by hand and by tools/soak: KILL_ROUNDS=20 tests/integration/run -k kill_nine
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "0"))
-long_case = case if ROUNDS else lambda *_: lambda function: function
+# Other moments: KILL_ROUNDS=40 KILL_SEED=7 tests/integration/run -k kill_nine
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 EXECUTIONS = 200
 POSTERS = 8
 SUBSCRIBERS = 6
@@ -152,7 +151,7 @@ def check_verdict(current, client, item, events):
         expect.equal(expect.output_of(events, stream).decode(), result[stream], f"{stream} in events")
 
 
-@long_case()
+@case()
 def nothing_is_lost_or_started_twice(context):
     seed = os.environ.get("KILL_SEED", "1")
     print(f"    KILL_SEED={seed} KILL_ROUNDS={ROUNDS}", flush=True)
