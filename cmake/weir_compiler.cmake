@@ -1,11 +1,7 @@
 # Flags of every target. No absolute path goes into a flag, so that ccache hits in another folder.
 find_program(CCACHE ccache)
 if(CCACHE)
-  # base_dir and sloppiness make the cache independent of the folder and let it keep precompiled headers.
-  set(launcher ${CMAKE_COMMAND} -E env
-      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_MAXSIZE=8G ${CCACHE})
+  set(launcher ${CMAKE_SOURCE_DIR}/cmake/compiler_launcher ${CMAKE_SOURCE_DIR} ${CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
@@ -15,7 +11,6 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 set(CMAKE_C_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 
-# The precompiled header is checked by the build's own dependencies; clang's check by path would refuse a cached one.
 add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fdebug-prefix-map=${CMAKE_SOURCE_DIR}=.>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -24,8 +19,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   set(CMAKE_CXX_COMPILE_OPTIONS_CREATE_PCH
       -Xclang -emit-pch -include ${CMAKE_SOURCE_DIR}/runtime/precompiled.hpp -x c++-header)
   set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include-pch <PCH_FILE>)
-  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>"
-                      "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-validate-pch>")
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
 endif()
 if(WEIR_WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)
