@@ -44,6 +44,8 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     prepared_executor out;
     sandbox::launcher_options options;
     options.group_name = group_name(values);
+    // No shard has more seats than the node.
+    options.boxes_max = std::max(options.boxes_max, static_cast<std::uint32_t>(values.seats));
     auto forked = sandbox::nursery::fork_one(options, shards);
     if (!forked) {
         out.refusal = "the sandbox cannot be started: " + forked.error().message();

@@ -181,7 +181,7 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
         state_.keys.insert(*binding, at);
     }
     saga_.begin(e);
-    if constexpr (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
+    if (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
     const auto committed = co_await state_.journal.durable(e->partition, at);
     if (!committed) co_return storage_failure(committed.error());
     accepted_.add();

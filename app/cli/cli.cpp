@@ -80,6 +80,8 @@ int run_command_line(std::vector<std::string> arguments) {
     const terminal text(line.parsed->common.color);
     const auto output = line.parsed->common.output;
     if (std::holds_alternative<version_command>(line.parsed->command)) return print_version(text, output);
+    if (const auto* doctor = std::get_if<doctor_command>(&line.parsed->command))
+        return examine_machine(text, output, *doctor);
     if (const auto* verify = std::get_if<verify_command>(&line.parsed->command))
         return verify_log(text, output, *verify);
     return run_with_server(*line.parsed, text);

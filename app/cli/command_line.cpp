@@ -38,6 +38,7 @@ struct parsed_values {
     std::vector<std::string> list_labels;
     cancel_command cancel;
     verify_command verify;
+    doctor_command doctor;
 };
 
 void add_common(CLI::App& app, parsed_values& values) {
@@ -116,6 +117,8 @@ void add_rest(CLI::App& app, parsed_values& values) {
     log->require_subcommand(1);
     auto* verify = log->add_subcommand("verify", "Check every record of a data directory that no server uses");
     verify->add_option("directory,--data", values.verify.directory, "Data directory [./data]")->type_name("DIR");
+    auto* doctor = app.add_subcommand("doctor", "Check whether this machine can keep the server's promises");
+    doctor->add_option("directory,--data", values.doctor.directory, "Data directory [./data]")->type_name("DIR");
     app.add_subcommand("version", "Print the version");
     // Dispatched before this parser is asked; named here for the help text.
     app.add_subcommand("serve", "Start the server; `weir serve --help` lists its properties");
@@ -138,6 +141,7 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
     if (app.got_subcommand("cancel")) return values.cancel;
     if (app.got_subcommand("admin")) return stuck_command{};
     if (app.got_subcommand("log")) return values.verify;
+    if (app.got_subcommand("doctor")) return values.doctor;
     return version_command{};
 }
 

@@ -62,10 +62,15 @@ struct verify_command {
     std::string directory = "./data";
 };
 
+// Whether this machine can keep the server's promises.
+struct doctor_command {
+    std::string directory = "./data";
+};
+
 struct version_command {};
 
 using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
-                                 verify_command, version_command>;
+                                 verify_command, doctor_command, version_command>;
 
 struct command_line {
     common_options common;

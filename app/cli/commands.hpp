@@ -15,6 +15,7 @@ runtime::task<outcome<int>> list_stuck(session& with);
 
 // Without a server.
 int print_version(const terminal& text, output_format output);
+int examine_machine(const terminal& text, output_format output, const doctor_command& what);
 int verify_log(const terminal& text, output_format output, const verify_command& what);
 
 }  // namespace app::cli

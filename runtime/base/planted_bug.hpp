@@ -1,5 +1,6 @@
-// Bugs that are planted on purpose, one in each of a few test builds, to show that the simulation finds them. A build
-// without WEIR_PLANTED_BUG has none, and the branches cost nothing.
+// Bugs that are planted on purpose, to show that the simulation finds them. Only one test build has them
+// (WEIR_PLANTED_BUGS), in which a flag chooses one; everywhere else planted() is false at compile time and the branches
+// cost nothing.
 #pragma once
 
 namespace runtime {
@@ -11,10 +12,11 @@ enum class planted_bug : int {
     forgotten_timer = 3,        // a retry's backoff is never waited out
 };
 
-#ifndef WEIR_PLANTED_BUG
-#define WEIR_PLANTED_BUG 0
+#ifdef WEIR_PLANTED_BUGS
+inline planted_bug chosen_planted_bug = planted_bug::none;  // set once, before the simulated world is made
+inline bool planted(planted_bug which) { return chosen_planted_bug == which; }
+#else
+constexpr bool planted(planted_bug) { return false; }
 #endif
-
-constexpr bool planted(planted_bug which) { return static_cast<int>(which) == WEIR_PLANTED_BUG; }
 
 }  // namespace runtime

@@ -76,7 +76,7 @@ task<void> script_saga::wait_for_backoff(std::shared_ptr<execution> e) {
         const auto& time = state_.home.time();
         const auto left_us = e->not_before.microseconds_since_epoch - time.utc().microseconds_since_epoch;
         if (left_us <= 0) break;
-        if constexpr (runtime::planted(runtime::planted_bug::forgotten_timer)) co_await e->changed.wait();
+        if (runtime::planted(runtime::planted_bug::forgotten_timer)) co_await e->changed.wait();
         co_await e->changed.wait_until(time.steady() + runtime::microseconds(left_us));
     }
     e->waits_for = pending::commit;

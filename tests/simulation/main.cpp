@@ -1,4 +1,5 @@
-// simulation [--first S] [--seeds N] [--seed S] [--expect-failure]: runs seeds, prints how to repeat one that fails.
+// simulation [--first S] [--seeds N] [--seed S]: runs seeds, prints how to repeat one that fails.
+// simulation_planted --bug B --expect-failure …: with that planted bug, which some seed must find.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/planted_bug.hpp"
 #include "tests/simulation/scenario.hpp"
 
 namespace {
@@ -17,6 +19,7 @@ struct arguments {
     bool verbose = false;
     // For builds with a planted bug: the run passes if some seed fails.
     bool expect_failure = false;
+    int bug = 0;
 };
 
 arguments parse(int argc, char** argv) {
@@ -26,6 +29,7 @@ arguments parse(int argc, char** argv) {
         const auto number = [&] { return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0; };
         if (flag == "--first") out.first = number();
         if (flag == "--seeds") out.seeds = number();
+        if (flag == "--bug") out.bug = static_cast<int>(number());
         if (flag == "--expect-failure") out.expect_failure = true;
         if (flag == "--seed") {
             out.first = number();
@@ -48,6 +52,9 @@ void print(std::uint64_t seed, const simulation_tests::report& report) {
 
 int main(int argc, char** argv) {
     const auto args = parse(argc, argv);
+#ifdef WEIR_PLANTED_BUGS
+    runtime::chosen_planted_bug = static_cast<runtime::planted_bug>(args.bug);
+#endif
     std::map<std::string, std::uint64_t> sometimes;
     std::uint64_t failed = 0;
     std::uint64_t steps = 0;
@@ -61,7 +68,9 @@ int main(int argc, char** argv) {
         if (!report.broken.empty()) ++failed;
         if (!report.broken.empty() || args.verbose) {
             print(seed, report);
-            std::printf("  repeat with: %s --seed %llu\n", argv[0], static_cast<unsigned long long>(seed));
+            const std::string bug = args.bug == 0 ? "" : " --bug " + std::to_string(args.bug);
+            std::printf("  repeat with: %s%s --seed %llu\n", argv[0], bug.c_str(),
+                        static_cast<unsigned long long>(seed));
         }
         if (args.expect_failure && failed > 0) break;
     }

@@ -41,7 +41,7 @@ struct launcher_report {
 class nursery {
   public:
     // Forks. Call it on the main thread while there is no other thread, and before files are opened that programs must
-    // never see. `channels`: one for each shard. Waits (at most 10 s) until the nursery has probed the machine.
+    // never see. `channels`: one for each shard. Waits (at most a minute) until the nursery has probed the machine.
     static runtime::result<nursery> fork_one(const launcher_options& options, std::size_t channels);
 
     [[nodiscard]] const launcher_report& report() const { return report_; }

@@ -51,7 +51,7 @@ task<void> embedded_log::write_next() {
     release_now_ = false;
     in_flight_ = true;
     std::vector<table_entry> table = release_table(false);
-    if constexpr (runtime::planted(runtime::planted_bug::no_sync_before_answer)) tell_committed(*batch);
+    if (runtime::planted(runtime::planted_bug::no_sync_before_answer)) tell_committed(*batch);
     const auto begun = home_.time().steady();
     const auto written = co_await write_with_patience(*batch, table);
     in_flight_ = false;
