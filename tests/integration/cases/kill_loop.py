@@ -202,7 +202,7 @@ def one_cycle(server, ledger, choose):
         stop.set()
         join(posters)
     join(followers)
-    server.executor = f"noop:{choose.choice((500, 1500, 3000, 5000))}"
+    server.executor = f"noop:{choose.choice((5000, 8000, 15000))}"
     server.start(shards=choose.choice((1, 2, 3)))
     if choose.random() < 0.2:  # once more, while what it found is taken up
         time.sleep(choose.uniform(0, 0.3))
@@ -217,7 +217,7 @@ def acknowledged_is_never_lost(context):
     print(f"    KILL_LOOP_SEED={SEED} KILL_LOOP_CYCLES={CYCLES}", flush=True)
     choose = random.Random(SEED)
     ledger = Ledger()
-    server = context.own(executor="noop:3000", shards=1, flags=["--log.segment_bytes", "4MiB"]).start()
+    server = context.own(executor="noop:5000", shards=1, flags=["--log.segment_bytes", "4MiB"]).start()
     for number in range(CYCLES):
         try:
             one_cycle(server, ledger, choose)
@@ -227,7 +227,7 @@ def acknowledged_is_never_lost(context):
             print(f"    cycle {number + 1}: {len(ledger.promised)} acknowledged, {len(ledger.verified)} read to the end",
                   flush=True)
     server.executor = "noop"
-    server.restart()
+    server.restart(hard=True)
     deadline = time.monotonic() + 120
     while ledger.unverified():
         assert time.monotonic() < deadline, f"{len(ledger.unverified())} executions do not end"

@@ -4,7 +4,7 @@
 #include "app/cli/cli.hpp"
 #include "app/cli/exit_code.hpp"
 #include "app/cli/machine_checks.hpp"
-#include "captured_output.hpp"
+#include "tests/unit/app/cli/captured_output.hpp"
 
 namespace app::cli {
 namespace {
