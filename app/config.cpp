@@ -84,6 +84,10 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.partition.bits = static_cast<unsigned>(from.integer("partition.bits"));
     out.archive.flush_bytes = count(from, "archive.flush_bytes");
     out.archive.flush_interval = from.duration("archive.flush_s");
+    out.archive.retention_age = from.duration("archive.retention_age_s");
+    out.archive.retention_count_max = static_cast<std::uint64_t>(from.integer("archive.retention_count_max"));
+    out.archive.retention_bytes_max = static_cast<std::uint64_t>(from.integer("archive.retention_bytes_max"));
+    out.archive.retention_interval = from.duration("archive.retention_interval_s");
     out.http.connections_max = count(from, "http.connections_max");
     out.http.header_bytes_max = count(from, "http.header_bytes_max");
     out.http.target_bytes_max = count(from, "http.target_bytes_max");

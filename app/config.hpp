@@ -65,6 +65,11 @@ struct settings {
     struct archive_settings {
         std::uint64_t flush_bytes = 0;
         milliseconds flush_interval{0};
+        // Of ended executions; 0 for none.
+        milliseconds retention_age{0};
+        std::uint64_t retention_count_max = 0;
+        std::uint64_t retention_bytes_max = 0;
+        milliseconds retention_interval{0};
     } archive;
 
     struct http_settings {

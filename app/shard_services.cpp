@@ -21,6 +21,15 @@ std::size_t seats_of(const process_services& process, std::size_t shard) {
     return std::max<std::size_t>(1, whole);
 }
 
+stages::result::retention_options retention_of(const settings& values) {
+    stages::result::retention_options out;
+    out.limits.age_max = values.archive.retention_age;
+    out.limits.documents_max = values.archive.retention_count_max;
+    out.limits.bytes_max = values.archive.retention_bytes_max;
+    out.interval = values.archive.retention_interval;
+    return out;
+}
+
 }  // namespace
 
 shard_services::shard_services(runtime::shard& home, process_services& process, std::unique_ptr<storage::disk> disk,
@@ -38,6 +47,7 @@ shard_services::shard_services(runtime::shard& home, process_services& process, 
     state_ = std::make_unique<pipeline::shard_state>(home, *log_, *archive_, *blobs_, values.partition.bits, keys_max);
     coordinator_ = std::make_unique<stages::coordinator::coordinator>(state_->table, seats_of(process, home.id()));
     hand_over_ = std::make_unique<stages::result::hand_over>(*state_);
+    if (home.id() == 0) retention_ = std::make_unique<stages::result::retention>(home, *archive_, retention_of(values));
     saga_ = std::make_unique<stages::saga::script_saga>(*state_, *coordinator_, *worker_, *hand_over_);
 
     pipeline::engine_options options;
@@ -59,6 +69,7 @@ task<result<void>> shard_services::start() {
         co_return working;
     }
     hand_over_->start();
+    if (retention_) retention_->start();
     const auto opened = co_await engine_->start();
     if (!opened) diagnosis_ = log_->diagnosis();
     co_return opened;
@@ -72,6 +83,7 @@ task<void> shard_services::finish() {
 task<void> shard_services::stop() {
     co_await worker_->stop();
     co_await engine_->stop();
+    if (retention_) co_await retention_->stop();
     co_await hand_over_->stop();
     co_await log_->stop();
     co_await archive_->stop();
@@ -81,6 +93,7 @@ task<void> shard_services::dispose() {
     // Files and sockets go on the shard that made them.
     engine_.reset();
     saga_.reset();
+    retention_.reset();
     hand_over_.reset();
     coordinator_.reset();
     worker_.reset();

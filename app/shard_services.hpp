@@ -8,6 +8,7 @@
 #include "pipeline/engine_service.hpp"
 #include "stages/coordinator/coordinator.hpp"
 #include "stages/result/hand_over.hpp"
+#include "stages/result/retention.hpp"
 #include "stages/saga/script_saga.hpp"
 #include "stages/worker/worker.hpp"
 #include "storage/embedded/archive/archive_store.hpp"
@@ -57,6 +58,7 @@ class shard_services {
     std::unique_ptr<stages::worker::worker> worker_;
     std::unique_ptr<stages::coordinator::coordinator> coordinator_;
     std::unique_ptr<stages::result::hand_over> hand_over_;
+    std::unique_ptr<stages::result::retention> retention_;  // on shard 0, for the whole node
     std::unique_ptr<stages::saga::script_saga> saga_;
     std::unique_ptr<pipeline::engine_service> engine_;
     std::string diagnosis_;

@@ -35,6 +35,7 @@ bool matches(const list_filter& filter, const execution_view& view) {
 }
 
 failure read_failure(runtime::error_code why) {
+    if (why == storage::archive_errc::corrupt) return archive_failure(why);
     failure out;
     out.code = failure_code::overloaded;
     out.detail = "the events cannot be read now: " + why.message();
@@ -197,7 +198,7 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
         attempt = e->attempt;
         last_event = e->last_event;
     } else {
-        auto gone = co_await archived(std::move(who), id);
+        auto gone = co_await archived(who, id);
         if (!gone) co_return gone.error();
         out.lang = gone->lang;
         out.lang_version = gone->lang_version;
@@ -215,11 +216,19 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
             events = co_await state_.history.read_archived(id, cursor, result_read_bytes);
         }
         if (!events) co_return read_failure(events.error());
+        if (events->empty() && !e) co_return co_await vanished(std::move(who), id);
         if (events->empty()) break;
         collect(out, *events, attempt);
         cursor = events->back()->number;
     }
     co_return out;
+}
+
+// Why the archive has no more events of an execution whose summary it had: retention came in between, or damage.
+task<failure> engine_service::vanished(principal who, execution_id id) {
+    const auto there = co_await archived(std::move(who), id);
+    if (!there) co_return there.error();
+    co_return archive_failure(storage::archive_errc::corrupt);
 }
 
 task<std::vector<execution_view>> engine_service::list_here(principal who, list_filter filter,
@@ -264,7 +273,7 @@ task<outcome<list_page>> engine_service::list(principal who, list_filter filter,
         if (documents->size() >= limit) source_was_full(documents->back().id);
         for (const auto& document : *documents) {
             const auto decoded = decode_summary(document.summary);
-            if (!decoded) continue;
+            if (!decoded) co_return archive_failure(storage::archive_errc::corrupt);
             auto view = view_of(document.id, *decoded);
             if (matches(filter, view)) page.items.push_back(std::move(view));
         }

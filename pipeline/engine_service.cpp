@@ -45,6 +45,17 @@ failure storage_failure(runtime::error_code why) {
     return out;
 }
 
+failure archive_failure(runtime::error_code why) {
+    if (why == storage::archive_errc::corrupt)
+        return make_failure(
+            failure_code::archive_damaged,
+            "this part of the archive is damaged; the server's log says where, and `weir archive verify` "
+            "and `weir archive repair` are for the operator");
+    auto out = make_failure(failure_code::overloaded, "the archive does not answer: " + why.message());
+    out.retry_after_s = 1;
+    return out;
+}
+
 std::vector<runtime::partition_id> shard_map::partitions_of(std::size_t shard) const {
     std::vector<runtime::partition_id> out;
     for (unsigned p = 0; p < 1U << partition_bits; ++p) {
@@ -202,6 +213,10 @@ task<outcome<accepted>> engine_service::replay_here(principal who, key_table::en
         co_return out;
     }
     auto view = co_await find_here(std::move(who), bound.execution);
+    if (!view && view.error().code == failure_code::not_found)
+        co_return make_failure(failure_code::not_found, "the key was used for execution " +
+                                                            bound.execution.to_string() +
+                                                            ", which has ended and is no longer kept");
     if (!view) co_return view.error();
     co_return accepted{bound.execution, view->status, true};
 }
@@ -220,14 +235,12 @@ std::shared_ptr<execution> engine_service::open_one(const principal& who, execut
 task<outcome<summary>> engine_service::archived(principal who, execution_id id) {
     const auto found = co_await state_.archive.find(id);
     if (!found) {
-        auto out = make_failure(failure_code::overloaded, "the archive does not answer: " + found.error().message());
-        out.retry_after_s = 1;
-        co_return out;
+        co_return archive_failure(found.error());
     }
     const bool mine = *found && (*found)->tenant == who.tenant_id && (who.admin || (*found)->user == who.user_id);
     if (!mine) co_return no_such_execution();
     auto decoded = decode_summary((*found)->summary);
-    if (!decoded) co_return make_failure(failure_code::internal, "the archive's document cannot be read");
+    if (!decoded) co_return archive_failure(storage::archive_errc::corrupt);
     co_return std::move(*decoded);
 }
 

@@ -88,6 +88,7 @@ class engine_service final : public engine {
     // Null: the archive has it, or nobody; not the caller's counts as nobody.
     std::shared_ptr<execution> open_one(const principal& who, execution_id id) const;
     task<outcome<summary>> archived(principal who, execution_id id);
+    task<failure> vanished(principal who, execution_id id);
     task<outcome<void>> after_commit(std::shared_ptr<execution> e);
 
     task<void> maintain();
@@ -109,5 +110,9 @@ class engine_service final : public engine {
 
 // What a failed log means to a client.
 failure storage_failure(runtime::error_code why);
+// Of an archive that does not answer a read.
+failure archive_failure(runtime::error_code why);
+// An archive that fails a read.
+failure archive_failure(runtime::error_code why);
 
 }  // namespace pipeline

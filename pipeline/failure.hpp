@@ -24,6 +24,7 @@ enum class failure_code : std::uint8_t {
     draining,                 // 503 with retry_after_s
     storage_failed,           // 503: nothing is acknowledged until a restart
     no_space,                 // 507
+    archive_damaged,          // 500: what the archive held cannot be read; an operator can repair it
     internal,                 // 500
 };
 

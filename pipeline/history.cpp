@@ -91,15 +91,19 @@ task<result<history::events>> history::read(std::shared_ptr<execution> e, std::u
 task<result<history::events>> history::read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max) {
     events out;
     std::size_t bytes = 0;
+    const auto damaged = storage::make_error_code(storage::archive_errc::corrupt);
     const auto chunks = co_await archive_.events(id, after + 1, bytes_max);
     if (!chunks) co_return chunks.error();
     for (const auto& chunk : *chunks) {
         const auto records = decode_chunk(chunk.bytes);
-        if (!records) co_return storage::make_error_code(storage::log_errc::corrupt);
+        if (!records) co_return damaged;
         for (const auto& record : *records) {
             const auto made = events_of({record.header, record.payload});
-            if (!made) co_return storage::make_error_code(storage::log_errc::corrupt);
-            if (take(out, *made, after, bytes, bytes_max)) co_return out;
+            if (!made) co_return damaged;
+            const bool full = take(out, *made, after, bytes, bytes_max);
+            // A chunk that is missing in between must not look like events that never were.
+            if (!out.empty() && out.back()->number != after + out.size()) co_return damaged;
+            if (full) co_return out;
         }
     }
     co_return out;

@@ -32,6 +32,8 @@ constexpr std::array kinds = {
     problem_kind{"draining", 503, "Shutting down", true, "The server is shutting down and takes no new work."},
     problem_kind{"storage_failed", 503, "Storage failed", true, "Storage has failed; nothing is acknowledged for now."},
     problem_kind{"no_space", 507, "Disk full", true, "There is no disk space left."},
+    problem_kind{"archive_damaged", 500, "Archive damaged", false,
+                 "A part of the archive of ended executions cannot be read; an operator can repair it."},
     problem_kind{"internal", 500, "Internal error", true, "Something broke here that should not have."},
     // The front door's refusals, in the order of front_door::refusal (without none).
     problem_kind{"malformed_request", 400, "Malformed request", false,

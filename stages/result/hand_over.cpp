@@ -26,7 +26,8 @@ pipeline::summary summarize(const execution& e) {
     return out;
 }
 
-// Cuts the records into chunks; a chunk's first event is that of its first record that has one.
+// Cuts the records into chunks; a chunk's first event is that of its first record. Blob pieces have none and stay
+// together, so that no two chunks begin with the same.
 std::vector<storage::document::chunk> cut(std::vector<storage::record> records) {
     std::vector<storage::document::chunk> chunks;
     std::vector<storage::record> some;
@@ -40,7 +41,7 @@ std::vector<storage::document::chunk> cut(std::vector<storage::record> records) 
     for (auto& record : records) {
         const bool is_blob = record.header.type == static_cast<std::uint16_t>(pipeline::record_type::blob_piece);
         const bool follows_blobs = !some.empty() && some.front().header.first_event == 0 && !is_blob;
-        if (bytes + record.payload.size() > chunk_bytes_max || follows_blobs) close();
+        if ((bytes + record.payload.size() > chunk_bytes_max && !is_blob) || follows_blobs) close();
         bytes += record.payload.size();
         some.push_back(std::move(record));
     }
@@ -74,6 +75,7 @@ task<runtime::result<storage::document>> hand_over::make_document(std::shared_pt
     out.id = e->id;
     out.tenant = e->tenant;
     out.user = e->user;
+    out.ended_at = *e->finished_at;
     out.summary = pipeline::encode(summarize(*e));
     out.chunks = cut(std::move(*records));
     co_return out;

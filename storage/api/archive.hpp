@@ -9,6 +9,7 @@
 
 #include "runtime/base/ids.hpp"
 #include "runtime/base/result.hpp"
+#include "runtime/base/time.hpp"
 #include "runtime/base/unique_function.hpp"
 #include "runtime/task.hpp"
 
@@ -20,6 +21,7 @@ struct document {
     runtime::execution_id id;
     runtime::uuid tenant;
     runtime::uuid user;
+    runtime::utc_time ended_at;  // what retention goes by
     std::string summary;
     struct chunk {
         std::uint32_t first_event = 0;
@@ -47,6 +49,29 @@ struct document_summary {
     std::string summary;
 };
 
+// How much history is kept; 0 is no limit.
+struct retention_limits {
+    runtime::nanoseconds age_max{0};  // since an execution's end
+    std::uint64_t documents_max = 0;
+    std::uint64_t bytes_max = 0;  // of documents as they were put, before any compression
+};
+
+// What one step of retention did, and why: the first of the limits, in this order, that was exceeded.
+struct retention_step {
+    std::uint64_t by_age = 0;
+    std::uint64_t by_count = 0;
+    std::uint64_t by_bytes = 0;
+    std::uint64_t bytes = 0;  // of all of them
+    bool more = false;        // a limit is still exceeded, and another step would remove something now
+    [[nodiscard]] std::uint64_t documents() const { return by_age + by_count + by_bytes; }
+};
+
+// What the whole archive holds, all shards together.
+struct archive_totals {
+    std::uint64_t documents = 0;
+    std::uint64_t bytes = 0;
+};
+
 // Shard: one instance per shard; calls never block it. Every call may fail with the back-end's error.
 class archive {
   public:
@@ -66,6 +91,15 @@ class archive {
     // Newest first, strictly below `before` if given, of one tenant (and user, if not nil), at most `limit`.
     virtual runtime::task<runtime::result<std::vector<document_summary>>> list(
         runtime::uuid tenant, runtime::uuid user, std::optional<runtime::execution_id> before, std::size_t limit) = 0;
+
+    // One step of retention, for the whole archive: removes those documents that ended first, at most `documents_max`
+    // of them, as long as a limit is exceeded at `now`. A document goes with everything that belongs to it, at once,
+    // and is then as one that never was; put() may bring it again. None goes before it is durable. A crash may bring
+    // back what was removed shortly before it.
+    virtual runtime::task<runtime::result<retention_step>> remove_oldest(retention_limits limits, runtime::utc_time now,
+                                                                         std::size_t documents_max) = 0;
+    // As of a moment ago.
+    [[nodiscard]] virtual archive_totals totals() const = 0;
 
     // Makes everything durable that put() has taken.
     virtual runtime::task<runtime::result<void>> flush() = 0;

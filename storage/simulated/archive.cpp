@@ -46,6 +46,10 @@ struct archive_service::state : std::enable_shared_from_this<state> {
     runtime::random_source random;
     std::map<execution_id, stored_document> documents;
     std::set<std::pair<uuid, execution_id>> by_tenant;
+    std::set<std::pair<runtime::utc_time, execution_id>> by_end;
+    std::uint64_t bytes = 0;
+    // Removed, and a crash brings them back until a flush has passed.
+    std::vector<std::pair<std::uint64_t, stored_document>> removed;
     std::deque<unconfirmed_put> unconfirmed;
     std::uint64_t last_sequence = 0;
     std::uint64_t durable_through = 0;
@@ -67,12 +71,62 @@ struct archive_service::state : std::enable_shared_from_this<state> {
 
     void take(document each) {
         const execution_id id = each.id;
+        std::erase_if(removed, [&](const auto& gone) { return gone.second.what.id == id; });
+        if (const auto earlier = documents.find(id); earlier != documents.end()) unlist(earlier->second.what);
         auto& kept = documents[id];
         // The same content again: what is durable stays durable.
         const bool durable = kept.sequence != 0 && kept.sequence <= durable_through;
         if (!durable) kept.sequence = ++last_sequence;
-        by_tenant.emplace(each.tenant, id);
+        list(each);
         kept.what = std::move(each);
+    }
+
+    static std::uint64_t size_of(const document& of) {
+        std::uint64_t sum = of.summary.size() + 256;
+        for (const auto& chunk : of.chunks) sum += chunk.bytes.size() + 64;
+        return sum;
+    }
+    void list(const document& of) {
+        by_tenant.emplace(of.tenant, of.id);
+        by_end.emplace(of.ended_at, of.id);
+        bytes += size_of(of);
+    }
+    void unlist(const document& of) {
+        by_tenant.erase({of.tenant, of.id});
+        by_end.erase({of.ended_at, of.id});
+        bytes -= size_of(of);
+    }
+
+    std::uint64_t* exceeded(retention_step& step, const retention_limits& limits, const document& oldest,
+                            runtime::utc_time now) {
+        const auto age_max_us = std::chrono::duration_cast<runtime::microseconds>(limits.age_max).count();
+        const auto age_us = now.microseconds_since_epoch - oldest.ended_at.microseconds_since_epoch;
+        if (age_max_us > 0 && age_us > age_max_us) return &step.by_age;
+        if (limits.documents_max > 0 && documents.size() > limits.documents_max) return &step.by_count;
+        if (limits.bytes_max > 0 && bytes > limits.bytes_max) return &step.by_bytes;
+        return nullptr;
+    }
+
+    retention_step remove_oldest(const retention_limits& limits, runtime::utc_time now, std::size_t documents_max) {
+        retention_step step;
+        for (auto at = by_end.begin(); at != by_end.end();) {
+            const auto found = documents.find(at->second);
+            ++at;
+            if (found->second.sequence > durable_through) continue;
+            std::uint64_t* const why = exceeded(step, limits, found->second.what, now);
+            if (why == nullptr) break;
+            if (step.documents() == documents_max) {
+                step.more = true;
+                break;
+            }
+            ++*why;
+            step.bytes += size_of(found->second.what);
+            unlist(found->second.what);
+            removed.emplace_back(++last_sequence, std::move(found->second));
+            documents.erase(found);
+        }
+        if (step.documents() > 0) plan_flush();
+        return step;
     }
 
     void plan_flush() {
@@ -93,6 +147,7 @@ struct archive_service::state : std::enable_shared_from_this<state> {
             return;
         }
         durable_through = std::max(durable_through, through);
+        std::erase_if(removed, [this](const auto& gone) { return gone.first <= durable_through; });
         while (!unconfirmed.empty() && unconfirmed.front().sequence <= durable_through) {
             auto confirmed = std::move(unconfirmed.front());
             unconfirmed.pop_front();
@@ -109,9 +164,15 @@ struct archive_service::state : std::enable_shared_from_this<state> {
                 ++it;
                 continue;
             }
-            by_tenant.erase({it->second.what.tenant, it->first});
+            unlist(it->second.what);
             it = documents.erase(it);
         }
+        for (auto& [sequence, back] : removed) {
+            list(back.what);
+            const auto id = back.what.id;
+            documents[id] = std::move(back);
+        }
+        removed.clear();
         // They belong to the killed process: kept unreached, as everything else of it.
         world.bury(std::make_shared<std::deque<unconfirmed_put>>(std::move(unconfirmed)));
         unconfirmed.clear();
@@ -196,6 +257,16 @@ class simulated_archive final : public archive {
         }
         co_return out;
     }
+
+    task<result<retention_step>> remove_oldest(retention_limits limits, runtime::utc_time now,
+                                               std::size_t documents_max) override {
+        const runtime::gate::hold hold(gate_);
+        const auto ready = co_await reach();
+        if (!ready) co_return ready.error();
+        co_return service_->remove_oldest(limits, now, documents_max);
+    }
+
+    archive_totals totals() const override { return {service_->documents.size(), service_->bytes}; }
 
     task<result<void>> flush() override {
         if (stopping_) co_return archive_errc::stopped;

@@ -1,206 +1,25 @@
 #include "storage/embedded/archive/archive_database.hpp"
 
-#include <rocksdb/cache.h>
-#include <rocksdb/db.h>
-#include <rocksdb/env.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/listener.h>
-#include <rocksdb/options.h>
-#include <rocksdb/slice_transform.h>
-#include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
+#include <rocksdb/snapshot.h>
 
-#include <atomic>
-#include <charconv>
-#include <cstdarg>
-#include <cstdio>
 #include <filesystem>
+#include <map>
 
-#include "runtime/base/log.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
+#include "storage/embedded/archive/archive_state.hpp"
 
 namespace storage::embedded {
-namespace {
 
-using runtime::error_code;
 using runtime::result;
 
-// Values of this size and more lie in files of their own, so that a compaction does not copy them again and again.
-constexpr std::uint64_t separate_value_bytes_min = 4096;
-
-error_code code_of(const rocksdb::Status& status) {
-    if (status.IsNoSpace()) return archive_errc::no_space;
-    if (status.IsCorruption()) return archive_errc::corrupt;
-    return archive_errc::failed;
-}
-
-rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-
-// Documents of one list come in the order of time: with this RocksDB remembers where the last one went in the memtable,
-// which halves the price of the two index keys.
-class index_prefixes final : public rocksdb::SliceTransform {
-  public:
-    const char* Name() const override { return "weir.index_prefixes"; }
-    rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), length_of(key)}; }
-    bool InDomain(const rocksdb::Slice& key) const override { return length_of(key) != 0; }
-
-  private:
-    static std::size_t length_of(const rocksdb::Slice& key) {
-        return archive_keys::index_prefix_length({key.data(), key.size()});
-    }
-};
-
-// Brings what RocksDB's threads do to the observer. The observer is told of a flush after the manifest that names the
-// new file was synced.
-class flush_listener final : public rocksdb::EventListener {
-  public:
-    explicit flush_listener(archive_observer& observer) : observer_(observer) {}
-
-    void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
-        observer_.flushed(info.largest_seqno);
-    }
-    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-        why_ = code_of(*status) == archive_errc::no_space ? archive_errc::no_space : archive_errc::failed;
-        stopped_ = true;
-        observer_.failed(code_of(*status), status->ToString());
-    }
-    void OnErrorRecoveryCompleted(rocksdb::Status) override { resumed(); }
-
-    void resumed() {
-        stopped_ = false;
-        observer_.recovered();
-    }
-    // After a failure in the background RocksDB takes orders to flush, and does nothing.
-    [[nodiscard]] bool stopped() const { return stopped_; }
-    [[nodiscard]] archive_errc why() const { return why_; }
-
-  private:
-    archive_observer& observer_;
-    std::atomic<archive_errc> why_{archive_errc::failed};
-    std::atomic<bool> stopped_{false};
-};
-
-// RocksDB's warnings become lines of ours. Its own log file is not used: Debian builds the library with assertions, and
-// one of them aborts when a line is logged after a write to that file has failed, as on a full disk.
-class log_bridge final : public rocksdb::Logger {
-  public:
-    log_bridge() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
-
-    using rocksdb::Logger::Logv;
-    void Logv(const char* format, va_list arguments) override {
-        Logv(rocksdb::InfoLogLevel::WARN_LEVEL, format, arguments);
-    }
-    void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-        if (level < GetInfoLogLevel() || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
-        char text[runtime::log_value_bytes_max];
-        if (std::vsnprintf(text, sizeof text, format, arguments) < 0) return;
-        const bool is_error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
-        runtime::log(is_error ? runtime::log_level::error : runtime::log_level::warning, "rocksdb says",
-                     {{"text", std::string_view(text)}});
-    }
-
-  private:
-    rocksdb::Status CloseImpl() override { return rocksdb::Status::OK(); }
-};
-
-rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush_listener> listener) {
-    rocksdb::Options to;
-    to.create_if_missing = true;
-    to.write_buffer_size = from.memtable_bytes;
-    to.max_write_buffer_number = static_cast<int>(from.memtables_max);
-    to.max_background_jobs = from.background_threads;
-    to.max_open_files = from.open_files_max;
-    to.bytes_per_sync = 1U << 20;
-    to.compression = rocksdb::kLZ4Compression;
-    to.enable_blob_files = true;
-    to.min_blob_size = separate_value_bytes_min;
-    to.blob_compression_type = rocksdb::kLZ4Compression;
-    to.enable_blob_garbage_collection = true;
-    to.memtable_insert_with_hint_prefix_extractor = std::make_shared<index_prefixes>();
-    to.allow_concurrent_memtable_write = false;  // with it RocksDB ignores the hints
-    to.listeners.push_back(std::move(listener));
-    to.info_log = std::make_shared<log_bridge>();
-    to.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-
-    rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(from.block_cache_bytes);
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    table.cache_index_and_filter_blocks = true;
-    table.block_size = 16U << 10;
-    to.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    return to;
-}
-
-rocksdb::WriteOptions write_options() {
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    return options;
-}
-
-rocksdb::FlushOptions flush_options(bool wait) {
-    rocksdb::FlushOptions options;
-    options.wait = wait;
-    options.allow_write_stall = true;
-    return options;
-}
-
-void add(rocksdb::WriteBatch& batch, const document& what) {
+void add_document(rocksdb::WriteBatch& batch, const document& what) {
     batch.Put(archive_keys::document_key(what.id), archive_keys::encode_document(what));
     batch.Put(archive_keys::index_key(archive_keys::tenant_prefix(what.tenant), what.id), rocksdb::Slice());
     batch.Put(archive_keys::index_key(archive_keys::user_prefix(what.tenant, what.user), what.id), rocksdb::Slice());
     for (const auto& chunk : what.chunks) batch.Put(archive_keys::chunk_key(what.id, chunk.first_event), chunk.bytes);
+    const auto entry = archive_keys::entry_of(what);
+    batch.Put(archive_keys::retention_key(what.ended_at, what.id), archive_keys::encode_entry(entry));
 }
-
-// Checks the format of a directory, or writes it into a new one.
-result<void> settle_format(rocksdb::DB& db, std::string& diagnosis) {
-    std::string text;
-    const auto found = db.Get(rocksdb::ReadOptions(), slice(archive_keys::format_key), &text);
-    if (found.ok()) {
-        std::uint32_t version = 0;
-        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), version);
-        if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-            diagnosis = "its format version cannot be read";
-            return archive_errc::corrupt;
-        }
-        if (version > archive_keys::format_version) {
-            diagnosis = "it was written by a later version (format " + text + ", this version knows " +
-                        std::to_string(archive_keys::format_version) + ")";
-            return archive_errc::newer_format;
-        }
-        return {};
-    }
-    auto why = found;
-    if (found.IsNotFound()) {
-        const std::unique_ptr<rocksdb::Iterator> any(db.NewIterator(rocksdb::ReadOptions()));
-        any->SeekToFirst();
-        if (any->Valid()) {
-            diagnosis = "it holds keys but no format version";
-            return archive_errc::corrupt;
-        }
-        why = db.Put(write_options(), slice(archive_keys::format_key), std::to_string(archive_keys::format_version));
-        if (why.ok()) why = db.Flush(flush_options(true));
-        if (why.ok()) return {};
-    }
-    diagnosis = why.ToString();
-    return code_of(why);
-}
-
-}  // namespace
-
-struct archive_database::state {
-    state(const archive_options& from, archive_observer& told)
-        : observer(told), listener(std::make_shared<flush_listener>(told)), options(make_options(from, listener)) {}
-
-    archive_observer& observer;
-    std::shared_ptr<flush_listener> listener;
-    rocksdb::Options options;
-    std::unique_ptr<rocksdb::DB> db;
-
-    error_code fail(const rocksdb::Status& status) {
-        observer.failed(code_of(status), status.ToString());
-        return code_of(status);
-    }
-};
 
 archive_database::archive_database(std::unique_ptr<state> opened) : state_(std::move(opened)) {}
 
@@ -228,20 +47,36 @@ result<std::unique_ptr<archive_database>> archive_database::open(const archive_o
         return code_of(status);
     }
     std::string why;
-    const auto format = settle_format(*opened->db, why);
-    if (!format) {
+    auto usable = settle_format(*opened->db, why);
+    if (usable) usable = opened->look(why);
+    if (!usable) {
         diagnosis = "archive " + options.directory + ": " + why;
-        return format.error();
+        return usable.error();
     }
     return std::unique_ptr<archive_database>(new archive_database(std::move(opened)));
 }
 
 result<archive_sequence> archive_database::write(const std::vector<const document*>& documents) {
+    // The same one twice in a batch would be counted twice.
+    std::map<runtime::execution_id, const document*> each;
+    for (const auto* one : documents) each[one->id] = one;
+    const std::lock_guard hold(state_->changing);
     rocksdb::WriteBatch batch;
-    for (const auto* each : documents) add(batch, *each);
+    archive_totals sum = state_->totals;
+    for (const auto& [id, what] : each) {
+        const auto earlier = state_->forget_earlier(batch, *what, sum);
+        if (!earlier) return earlier.error();
+        add_document(batch, *what);
+        ++sum.documents;
+        sum.bytes += archive_keys::entry_of(*what).bytes;
+        state_->lower_floors(*what);
+    }
+    batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto status = state_->db->Write(write_options(), &batch);
     if (!status.ok()) return state_->fail(status);
-    return latest();
+    state_->set_totals(sum);
+    state_->last_put = latest();
+    return state_->last_put;
 }
 
 result<archive_sequence> archive_database::start_flush() {
@@ -262,10 +97,10 @@ result<std::optional<document_summary>> archive_database::find(runtime::executio
     std::string value;
     const auto status = state_->db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
     if (status.IsNotFound()) return std::optional<document_summary>();
-    if (!status.ok()) return code_of(status);
+    if (!status.ok()) return state_->fail_read(status);
     auto found = archive_keys::decode_document(id, value);
-    if (!found) return archive_errc::corrupt;
-    return found;
+    if (!found) return state_->damaged("document " + id.to_string() + " cannot be decoded");
+    return std::optional<document_summary>(std::move(found->summary));
 }
 
 result<std::vector<document::chunk>> archive_database::events(runtime::execution_id id, std::uint32_t first_event,
@@ -285,12 +120,12 @@ result<std::vector<document::chunk>> archive_database::events(runtime::execution
     std::size_t bytes = 0;
     for (; at->Valid() && (chunks.empty() || bytes < bytes_max); at->Next()) {
         const auto number = archive_keys::first_event_at_end(at->key().ToStringView());
-        if (!number) return archive_errc::corrupt;
+        if (!number) return state_->damaged("a chunk's key cannot be decoded");
         bytes += at->value().size();
         if (!chunks.empty() && bytes > bytes_max) break;
         chunks.push_back({*number, at->value().ToString()});
     }
-    if (!at->status().ok()) return code_of(at->status());
+    if (!at->status().ok()) return state_->fail_read(at->status());
     return chunks;
 }
 
@@ -300,36 +135,41 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
     const std::string prefix =
         user.is_nil() ? archive_keys::tenant_prefix(tenant) : archive_keys::user_prefix(tenant, user);
     const std::string upper = before ? archive_keys::index_key(prefix, *before) : archive_keys::behind(prefix);
-    const rocksdb::Slice lower_bound(prefix);
+    const std::string lower = archive_keys::index_key(prefix, state_->lowest_id());
+    if (upper <= lower) return std::vector<document_summary>();
+    const rocksdb::Slice lower_bound(lower);
     const rocksdb::Slice upper_bound(upper);
     rocksdb::ReadOptions options;
     options.iterate_lower_bound = &lower_bound;
     options.iterate_upper_bound = &upper_bound;
 
+    // What retention removes meanwhile is there or not, as a whole.
+    rocksdb::ManagedSnapshot now(state_->db.get());
+    options.snapshot = now.snapshot();
     std::vector<runtime::execution_id> ids;
     const std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options));
     for (at->SeekToLast(); at->Valid() && ids.size() < limit; at->Prev()) {
         const auto id = archive_keys::id_at_end(at->key().ToStringView());
-        if (!id) return archive_errc::corrupt;
+        if (!id) return state_->damaged("an index's key cannot be decoded");
         ids.push_back(*id);
     }
-    if (!at->status().ok()) return code_of(at->status());
+    if (!at->status().ok()) return state_->fail_read(at->status());
 
     std::vector<std::string> keys;
     keys.reserve(ids.size());
     for (const auto& id : ids) keys.push_back(archive_keys::document_key(id));
     const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
     std::vector<std::string> values;
-    const auto statuses = state_->db->MultiGet(rocksdb::ReadOptions(), slices, &values);
+    const auto statuses = state_->db->MultiGet(options, slices, &values);
     std::vector<document_summary> documents;
     documents.reserve(ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i) {
         // An index key and its document are written together: one without the other is damage.
-        if (statuses[i].IsNotFound()) return archive_errc::corrupt;
-        if (!statuses[i].ok()) return code_of(statuses[i]);
+        if (statuses[i].IsNotFound()) return state_->damaged("document " + ids[i].to_string() + " is missing");
+        if (!statuses[i].ok()) return state_->fail_read(statuses[i]);
         auto found = archive_keys::decode_document(ids[i], values[i]);
-        if (!found) return archive_errc::corrupt;
-        documents.push_back(std::move(*found));
+        if (!found) return state_->damaged("document " + ids[i].to_string() + " cannot be decoded");
+        documents.push_back(std::move(found->summary));
     }
     return documents;
 }

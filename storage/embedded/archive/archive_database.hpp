@@ -23,6 +23,8 @@ class archive_observer {
     virtual void flushed(archive_sequence through) = 0;
     virtual void failed(runtime::error_code why, const std::string& diagnosis) = 0;
     virtual void recovered() = 0;
+    // A read met it; writes go on.
+    virtual void damaged(const std::string& what) = 0;
 };
 
 // Threads: any helper thread, several at once; never a shard's.
@@ -45,6 +47,10 @@ class archive_database {
                                                          std::size_t bytes_max);
     runtime::result<std::vector<document_summary>> list(runtime::uuid tenant, runtime::uuid user,
                                                         std::optional<runtime::execution_id> before, std::size_t limit);
+    // See archive::remove_oldest; nothing that was written after `durable_through` goes.
+    runtime::result<retention_step> remove_oldest(const retention_limits& limits, runtime::utc_time now,
+                                                  std::size_t documents_max, archive_sequence durable_through);
+    [[nodiscard]] archive_totals totals() const;
     // Of the last document that was written.
     [[nodiscard]] archive_sequence latest() const;
 

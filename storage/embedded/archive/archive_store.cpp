@@ -53,6 +53,17 @@ void archive_store::fronts::recovered() {
     last_failure_.clear();
 }
 
+void archive_store::fronts::damaged(const std::string& what) {
+    ++counters_.damaged_reads;
+    const std::lock_guard lock(mutex_);
+    last_damage_ = what;
+}
+
+std::string archive_store::fronts::last_damage() const {
+    const std::lock_guard lock(mutex_);
+    return last_damage_;
+}
+
 archive_store::archive_store(archive_options options)
     : options_(std::move(options)), fronts_(std::make_unique<fronts>(counters_)) {}
 
@@ -75,6 +86,8 @@ std::string archive_store::describe() const {
     std::string text = "rocksdb in " + options_.directory;
     const std::string failure = fronts_->last_failure();
     if (!failure.empty()) text += ", failing: " + failure;
+    const std::string damage = fronts_->last_damage();
+    if (!damage.empty()) text += ", damaged: " + damage;
     return text;
 }
 

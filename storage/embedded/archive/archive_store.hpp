@@ -51,6 +51,7 @@ struct archive_counters {
     std::atomic<std::uint64_t> confirmed_puts{0};  // on_durable calls
     std::atomic<std::uint64_t> refused_busy{0};    // a limit of archive_options was reached
     std::atomic<std::uint64_t> failures{0};        // writes and flushes that failed
+    std::atomic<std::uint64_t> damaged_reads{0};   // that met something which cannot be read
 };
 
 class archive_database;
@@ -71,7 +72,8 @@ class archive_store {
 
     [[nodiscard]] const archive_options& options() const { return options_; }
     [[nodiscard]] const archive_counters& counters() const { return counters_; }
-    // For /readyz?verbose: where it is, and the last failure if the newest write or flush failed.
+    // For /readyz?verbose: where it is, and the last failure if the newest write or flush failed,
+    // and the last damage that a read has met.
     [[nodiscard]] std::string describe() const;
 
   private:

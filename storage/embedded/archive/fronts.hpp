@@ -33,16 +33,19 @@ class archive_store::fronts final : public archive_observer {
     void begin(archive_sequence durable) { durable_through_.store(durable); }
     [[nodiscard]] archive_sequence durable_through() const { return durable_through_.load(); }
     [[nodiscard]] std::string last_failure() const;
+    [[nodiscard]] std::string last_damage() const;
 
     void flushed(archive_sequence through) override;
     void failed(runtime::error_code why, const std::string& diagnosis) override;
     void recovered() override;
+    void damaged(const std::string& what) override;
 
   private:
     archive_counters& counters_;
     mutable std::mutex mutex_;
     std::vector<std::shared_ptr<front_link>> links_;
     std::string last_failure_;
+    std::string last_damage_;
     std::atomic<archive_sequence> durable_through_{0};
 };
 

@@ -31,6 +31,8 @@ shard_archive::shard_archive(archive_store& store, runtime::shard& home)
       documents_(home.metrics().make_counter("weir_archive_documents_total", "Documents that the archive has taken.")),
       failed_puts_(home.metrics().make_counter("weir_archive_failed_puts_total",
                                                "Groups of documents that the archive failed to take.")),
+      damaged_reads_(home.metrics().make_counter("weir_archive_damaged_reads_total",
+                                                 "Reads that met a damaged or missing part of the archive.")),
       progressed_(home),
       gate_(home) {
     auto& unconfirmed = home.metrics().make_gauge("weir_archive_unconfirmed_puts",
@@ -238,11 +240,32 @@ task<void> shard_archive::stop() {
     unconfirmed_.clear();
 }
 
+task<result<retention_step>> shard_archive::remove_oldest(retention_limits limits, runtime::utc_time now,
+                                                          std::size_t documents_max) {
+    if (stopping_) co_return archive_errc::stopped;
+    const runtime::gate::hold hold(gate_);
+    auto remove = [&store = store_, limits, now, documents_max] {
+        return store.database_->remove_oldest(limits, now, documents_max, store.fronts_->durable_through());
+    };
+    const auto step = co_await runtime::offload(std::move(remove));
+    // Removing becomes durable with the next flush; one comes by itself only where documents come.
+    if (step && step->documents() > 0) flush_by(this->now() + store_.options_.flush_after);
+    co_return step;
+}
+
+template <class T>
+result<T> shard_archive::count_damage(result<T> read) {
+    if (read.has_error() && read.error() == archive_errc::corrupt) damaged_reads_.add();
+    return read;
+}
+
+archive_totals shard_archive::totals() const { return store_.database_->totals(); }
+
 task<result<std::optional<document_summary>>> shard_archive::find(runtime::execution_id id) {
     if (stopping_) co_return archive_errc::stopped;
     const runtime::gate::hold hold(gate_);
     auto read = [&database = *store_.database_, id] { return database.find(id); };
-    co_return co_await runtime::offload(std::move(read));
+    co_return count_damage(co_await runtime::offload(std::move(read)));
 }
 
 task<result<std::vector<document::chunk>>> shard_archive::events(runtime::execution_id id, std::uint32_t first_event,
@@ -252,7 +275,7 @@ task<result<std::vector<document::chunk>>> shard_archive::events(runtime::execut
     auto read = [&database = *store_.database_, id, first_event, bytes_max] {
         return database.events(id, first_event, bytes_max);
     };
-    co_return co_await runtime::offload(std::move(read));
+    co_return count_damage(co_await runtime::offload(std::move(read)));
 }
 
 task<result<std::vector<document_summary>>> shard_archive::list(runtime::uuid tenant, runtime::uuid user,
@@ -263,7 +286,7 @@ task<result<std::vector<document_summary>>> shard_archive::list(runtime::uuid te
     auto read = [&database = *store_.database_, tenant, user, before, limit] {
         return database.list(tenant, user, before, limit);
     };
-    co_return co_await runtime::offload(std::move(read));
+    co_return count_damage(co_await runtime::offload(std::move(read)));
 }
 
 }  // namespace storage::embedded

@@ -30,6 +30,9 @@ class shard_archive final : public archive {
     runtime::task<runtime::result<std::vector<document_summary>>> list(runtime::uuid tenant, runtime::uuid user,
                                                                        std::optional<runtime::execution_id> before,
                                                                        std::size_t limit) override;
+    runtime::task<runtime::result<retention_step>> remove_oldest(retention_limits limits, runtime::utc_time now,
+                                                                 std::size_t documents_max) override;
+    [[nodiscard]] archive_totals totals() const override;
     runtime::task<runtime::result<void>> flush() override;
     runtime::task<void> stop() override;
 
@@ -66,6 +69,8 @@ class shard_archive final : public archive {
     void flush_by(runtime::steady_time deadline);
     void confirm(archive_sequence through);
     void note_failure(runtime::error_code why);
+    template <class T>
+    runtime::result<T> count_damage(runtime::result<T> read);
     void refuse(runtime::counter& limit);
     [[nodiscard]] runtime::steady_time now() const { return home_.time().steady(); }
 
@@ -87,6 +92,7 @@ class shard_archive final : public archive {
     runtime::counter& unconfirmed_limit_;
     runtime::counter& documents_;
     runtime::counter& failed_puts_;
+    runtime::counter& damaged_reads_;
     runtime::metrics_registry::hook_ticket gauges_;
     bool writing_ = false;
     bool flush_in_flight_ = false;

@@ -24,6 +24,7 @@ document numbered_document(std::uint64_t number, std::string_view tenant, std::s
     out.id = numbered_id(number);
     out.tenant = tenant_id(tenant);
     out.user = user_id(user);
+    out.ended_at = out.id.created_at();
     out.summary = "summary " + std::to_string(number);
     out.chunks.push_back({1, "chunk of " + std::to_string(number)});
     return out;

@@ -1,11 +1,16 @@
 # Archive, bus, quota and blobs: one conformance suite for each interface, run on every back-end.
 weir_test(archive_conformance_test
-  SOURCES archive_conformance.cpp archive_rigs_test.cpp numbered_documents.cpp
+  SOURCES archive_conformance.cpp archive_rigs_test.cpp numbered_documents.cpp retention_conformance.cpp
   USES weir_archive weir_simulated_archive
   LABELS unit)
 
 weir_test(archive_faults_test
   SOURCES archive_faults_test.cpp numbered_documents.cpp
+  USES weir_archive PkgConfig::ROCKSDB
+  LABELS unit)
+
+weir_test(archive_retention_test
+  SOURCES archive_retention_test.cpp numbered_documents.cpp
   USES weir_archive PkgConfig::ROCKSDB
   LABELS unit)
 

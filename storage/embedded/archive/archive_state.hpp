@@ -1,0 +1,108 @@
+// What archive_database keeps, shared by its .cpp files. Private to this folder: the one header that names RocksDB.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "storage/embedded/archive/archive_database.hpp"
+#include "storage/embedded/archive/archive_keys.hpp"
+
+namespace storage::embedded {
+
+runtime::error_code code_of(const rocksdb::Status& status);
+inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+// Brings what RocksDB's threads do to the observer. The observer is told of a flush after the manifest that names the
+// new file was synced.
+class flush_listener final : public rocksdb::EventListener {
+  public:
+    explicit flush_listener(archive_observer& observer) : observer_(observer) {}
+
+    void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+        observer_.flushed(info.largest_seqno);
+    }
+    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override;
+    void OnErrorRecoveryCompleted(rocksdb::Status) override { resumed(); }
+
+    void resumed() {
+        stopped_ = false;
+        observer_.recovered();
+    }
+    // After a failure in the background RocksDB takes orders to flush, and does nothing.
+    [[nodiscard]] bool stopped() const { return stopped_; }
+    [[nodiscard]] archive_errc why() const { return why_; }
+
+  private:
+    archive_observer& observer_;
+    std::atomic<archive_errc> why_{archive_errc::failed};
+    std::atomic<bool> stopped_{false};
+};
+
+rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush_listener> listener);
+rocksdb::WriteOptions write_options();
+rocksdb::FlushOptions flush_options(bool wait);
+
+// Checks the format of a directory, writes it into a new one, or brings an older one up to date.
+runtime::result<void> settle_format(rocksdb::DB& db, std::string& diagnosis);
+
+// Adds everything that a document is made of to a batch, or everything that removes it.
+void add_document(rocksdb::WriteBatch& batch, const document& what);
+void remove_document(rocksdb::WriteBatch& batch, runtime::execution_id id, runtime::utc_time ended_at,
+                     const archive_keys::retention_entry& entry);
+
+struct archive_database::state {
+    state(const archive_options& from, archive_observer& told)
+        : observer(told), listener(std::make_shared<flush_listener>(told)), options(make_options(from, listener)) {}
+    ~state();
+
+    runtime::error_code fail(const rocksdb::Status& status) {
+        observer.failed(code_of(status), status.ToString());
+        return code_of(status);
+    }
+    // A read that failed: what is damaged is said in the server's log, since the caller gets but a code.
+    runtime::error_code fail_read(const rocksdb::Status& status);
+    runtime::error_code damaged(const std::string& what);
+    // After opening: how much there is and where it begins.
+    runtime::result<void> look(std::string& diagnosis);
+    runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, const document& newer, archive_totals& sum);
+    void set_totals(const archive_totals& now);
+    [[nodiscard]] runtime::execution_id lowest_id() const;
+    void lower_floors(const document& arriving);
+    runtime::result<void> raise_lowest();
+    void drop_snapshot();
+    bool snapshot_is_durable(archive_sequence durable_through);
+    runtime::result<retention_step> remove_some(const retention_limits& limits, runtime::utc_time now,
+                                                std::size_t documents_max, const rocksdb::Snapshot* seen);
+
+    archive_observer& observer;
+    std::shared_ptr<flush_listener> listener;
+    rocksdb::Options options;
+    std::unique_ptr<rocksdb::DB> db;
+
+    // Held by whoever changes documents, so that the totals are exact: RocksDB takes one batch at a time anyway.
+    std::mutex changing;
+    // These under `changing`. Nothing that retention could remove has a key before `retention_floor`: without it
+    // each look would pass over everything that was ever removed and not yet compacted.
+    archive_totals totals;
+    std::string retention_floor;
+    // What retention looks at: as soon as a flush has passed it, every document in it is durable.
+    const rocksdb::Snapshot* snapshot = nullptr;
+    archive_sequence snapshot_holds = 0;  // the last document in it
+    archive_sequence last_put = 0;        // the last document of all; 0 before the first of this life
+
+    // No document has an id below it, for the same reason; read by lists.
+    mutable std::mutex lowest_guard;
+    runtime::execution_id lowest;
+    std::atomic<std::uint64_t> documents{0};  // totals, for metrics
+    std::atomic<std::uint64_t> bytes{0};
+};
+
+}  // namespace storage::embedded
