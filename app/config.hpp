@@ -56,6 +56,8 @@ struct settings {
         std::uint64_t segment_bytes = 0;
         std::uint64_t batch_bytes_max = 0;
         milliseconds record_age_max{0};
+        std::uint64_t snapshot_bytes = 0;  // of a shard's log
+        milliseconds snapshot_age_max{0};
     } log;
 
     struct partition_settings {

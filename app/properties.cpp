@@ -142,6 +142,21 @@ constexpr std::array table{
              .min = 0,
              .max = 1000,
              .help = "A record that nobody waits for is written after so long."},
+    property{.name = "log.snapshot_bytes",
+             .kind = bytes,
+             .default_value = "256MiB",
+             .min = mib,
+             .max = 1024 * gib,
+             .help =
+                 "An unfinished execution that lies so far behind the end of its shard's log is written again there, "
+                 "so that the log can let go of what is older."},
+    property{.name = "log.snapshot_age_s",
+             .kind = duration,
+             .unit = "s",
+             .default_value = "1h",
+             .min = 1,
+             .max = 31'536'000,
+             .help = "An unfinished execution is written again at the log's end this often at least."},
 
     property{.name = "partition.bits",
              .kind = integer,

@@ -57,6 +57,8 @@ shard_services::shard_services(runtime::shard& home, process_services& process, 
     options.user_open_max = share_of(values.admission.user_open_max, process.shards);
     options.executor = executor;
     options.key_ttl = std::chrono::duration_cast<runtime::seconds>(values.idempotency.key_ttl);
+    options.snapshots.behind_bytes_max = values.log.snapshot_bytes;
+    options.snapshots.age_max = values.log.snapshot_age_max;
     engine_ = std::make_unique<pipeline::engine_service>(*state_, *saga_, process.map, options);
 }
 

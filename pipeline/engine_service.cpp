@@ -70,6 +70,7 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
       saga_(saga),
       map_(map),
       options_(std::move(options)),
+      snapshots_(state, options_.snapshots),
       ids_(state.home.time(), state.home.random().split()),
       partitions_(map.partitions_of(state.home.id())),
       accepted_(state.home.metrics().make_counter("weir_executions_accepted_total",
@@ -95,6 +96,8 @@ task<result<void>> engine_service::start() {
     const auto opened = co_await state_.journal.log().open(partitions_, std::move(fold), state_.journal);
     if (!opened) co_return opened.error();
     for (const auto& where : *opened) state_.journal.opened(where);
+    // Whose last part is missing: the records that they were to replace are still there.
+    state_.snapshots.clear();
     open_ = true;
     for (auto& e : state_.table.all()) {
         state_.journal.pin(e->partition, e->first_offset);
@@ -105,6 +108,7 @@ task<result<void>> engine_service::start() {
         }
     }
     runtime::spawn(gate_, state_.home, maintain());
+    runtime::spawn(gate_, state_.home, take_snapshots());
     co_return result<void>();
 }
 
@@ -289,10 +293,19 @@ task<void> engine_service::maintain() {
     while (co_await runtime::sleep_for(runtime::seconds(1), stop_.get_token())) {
         state_.keys.expire(state_.home.time().utc(), is_open);
         for (const auto partition : partitions_) {
-            if (state_.journal.held_for_keys(partition) > held_for_keys_max) co_await rewrite_keys(partition);
+            if (keys_hold_too_much(partition)) co_await rewrite_keys(partition);
         }
     }
 }
+
+bool engine_service::keys_hold_too_much(runtime::partition_id partition) const {
+    const auto held = state_.journal.held_for_keys(partition);
+    if (held.records > held_for_keys_max) return true;
+    const auto& limits = options_.snapshots;
+    return held.records > 0 && (held.bytes_behind > limits.behind_bytes_max || held.age > limits.age_max);
+}
+
+task<void> engine_service::take_snapshots() { co_await snapshots_.run(stop_.get_token()); }
 
 task<void> engine_service::rewrite_keys(runtime::partition_id partition) {
     const auto from = state_.journal.next_offset(partition);

@@ -7,6 +7,7 @@
 #include "pipeline/engine.hpp"
 #include "pipeline/saga.hpp"
 #include "pipeline/shard_state.hpp"
+#include "pipeline/snapshots.hpp"
 #include "runtime/gate.hpp"
 
 namespace pipeline {
@@ -19,6 +20,7 @@ struct engine_options {
     std::size_t queued_max_node = 100'000;  // as the operator set it: what the refusal names
     std::size_t user_open_max = 0;          // this shard's share; 0: none
     runtime::seconds key_ttl{24 * 3600};
+    snapshot_options snapshots;
     std::string executor;  // how programs run, for people
 };
 
@@ -65,6 +67,7 @@ class engine_service final : public engine {
     [[nodiscard]] std::string describe() const override;
 
     [[nodiscard]] const shard_state& state() const { return state_; }
+    [[nodiscard]] std::uint64_t snapshots_taken() const { return snapshots_.taken(); }
 
   private:
     engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
@@ -92,12 +95,15 @@ class engine_service final : public engine {
     task<outcome<void>> after_commit(std::shared_ptr<execution> e);
 
     task<void> maintain();
+    task<void> take_snapshots();
     task<void> rewrite_keys(runtime::partition_id partition);
+    [[nodiscard]] bool keys_hold_too_much(runtime::partition_id partition) const;
 
     shard_state& state_;
     saga& saga_;
     const shard_map& map_;
     engine_options options_;
+    snapshots snapshots_;
     runtime::id_generator ids_;
     std::vector<runtime::partition_id> partitions_;
     bool open_ = false;

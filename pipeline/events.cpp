@@ -1,4 +1,6 @@
 // From records to the numbered events that clients see.
+#include <iterator>
+
 #include "pipeline/records.hpp"
 
 namespace pipeline {
@@ -53,6 +55,20 @@ std::optional<events> of_attempt_ended(const storage::record_view& record) {
     return events{std::move(first), std::move(second)};
 }
 
+std::optional<events> of_part(const storage::record_view& part) {
+    const auto records = records_of_part(part);
+    if (!records) return std::nullopt;
+    events out;
+    for (const auto& record : *records) {
+        // A part holds no parts.
+        if (record.header.type == part.header.type) return std::nullopt;
+        auto some = events_of({record.header, record.payload});
+        if (!some) return std::nullopt;
+        std::move(some->begin(), some->end(), std::back_inserter(out));
+    }
+    return out;
+}
+
 std::optional<events> of_concluded(const storage::record_view& record) {
     auto verdict = decode_concluded(record.payload);
     if (!verdict) return std::nullopt;
@@ -83,6 +99,7 @@ std::optional<events> events_of(const storage::record_view& record) {
         case record_type::cancellation_requested:
             return events{make(record.header, 0, event_type::execution_cancellation_requested)};
         case record_type::concluded: return of_concluded(record);
+        case record_type::snapshot_part: return of_part(record);
     }
     return std::nullopt;
 }

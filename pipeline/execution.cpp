@@ -24,6 +24,7 @@ std::shared_ptr<execution> execution::make(runtime::shard& home, const storage::
     out->user = header.user;
     out->partition = header.partition;
     out->first_offset = header.at;
+    out->kept_since = header.time;
     for (const auto& blob : {spec->script.blob, spec->standard_input.blob})
         if (blob.first != 0) out->first_offset = std::min(out->first_offset, blob.first);
     out->spec = std::move(*spec);
@@ -65,20 +66,62 @@ bool execution::transition(const storage::record_view& record) {
             return true;
         }
         case record_type::blob_piece:
-        case record_type::key_table: return false;
+        case record_type::key_table:
+        case record_type::snapshot_part: return false;
     }
     return false;
 }
 
-bool execution::apply(const storage::record_view& record, bool keep) {
+bool execution::fold(const storage::record_view& record) {
     const auto& header = record.header;
     if (header.event_count > 0 && header.first_event != last_event + 1) return false;
     if (header.attempt != attempt) return false;
     if (!transition(record)) return false;
     last_event += header.event_count;
     last_offset = header.at;
+    return true;
+}
+
+bool execution::apply(const storage::record_view& record, bool keep) {
+    if (!fold(record)) return false;
     remember(record, keep);
     return true;
+}
+
+bool execution::apply_part(const storage::record_view& part) {
+    const auto records = records_of_part(part);
+    if (!records || records->empty()) return false;
+    for (const auto& record : *records)
+        if (!fold({record.header, record.payload})) return false;
+    places.push_back({part.header.at, part.header.first_event, part.header.event_count, nullptr});
+    return true;
+}
+
+std::shared_ptr<execution> execution::make_from_part(runtime::shard& home, const storage::record_view& first_part) {
+    const auto records = records_of_part(first_part);
+    if (!records || records->empty()) return nullptr;
+    const auto& first = records->front();
+    if (first.header.type != static_cast<std::uint16_t>(record_type::accepted)) return nullptr;
+    auto out = make(home, {first.header, first.payload});
+    if (!out || !out->apply_part(first_part)) return nullptr;
+    out->kept_since = first_part.header.time;
+    return out;
+}
+
+void execution::renew(storage::offset first, std::vector<record_place> parts, const storage::blob_reference& script,
+                      const storage::blob_reference& standard_input) {
+    window_bytes = 0;
+    for (auto& place : places) {
+        if (place.at < first) continue;
+        if (place.kept) window_bytes += place.kept->record.payload.size();
+        parts.push_back(std::move(place));
+    }
+    places = std::move(parts);
+    window_start_ = 0;
+    if (spec.script.is_blob()) spec.script.blob = script;
+    if (spec.standard_input.is_blob()) spec.standard_input.blob = standard_input;
+    first_offset = first;
+    ++renewals;
 }
 
 void execution::remember(const storage::record_view& record, bool keep) {

@@ -2,6 +2,7 @@
 // true only while this process lives (who waits for what) stands apart at the end.
 #pragma once
 
+#include <list>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -35,9 +36,17 @@ class execution {
   public:
     // From its accepted record. Nothing if that cannot be read.
     static std::shared_ptr<execution> make(runtime::shard& home, const storage::record_view& accepted);
+    // From the first part of its snapshot, which it folds.
+    static std::shared_ptr<execution> make_from_part(runtime::shard& home, const storage::record_view& first_part);
 
     // Folds a further record. False if it cannot follow: a bug or a corrupt log. `keep` holds the bytes in memory.
     bool apply(const storage::record_view& record, bool keep);
+    // Folds a part of a snapshot; only the one whose first event is the next.
+    bool apply_part(const storage::record_view& part);
+    // What it is has been written again and is durable: `parts` stand for all records before `first`, and the blobs lie
+    // elsewhere.
+    void renew(storage::offset first, std::vector<record_place> parts, const storage::blob_reference& script,
+               const storage::blob_reference& standard_input);
 
     // The header of this execution's next record.
     [[nodiscard]] storage::record_header next_header(record_type type, std::uint16_t event_count) const;
@@ -66,19 +75,24 @@ class execution {
     accepted_record spec;
     std::vector<record_place> places;
     std::size_t window_bytes = 0;
+    runtime::utc_time kept_since;  // time of the oldest record that it needs
 
     // True while this process lives, and only here.
     pending waits_for = pending::nothing;
     std::optional<admission_queue::ticket> place_in_queue;
     bool has_seat = false;
-    bool in_archive = false;          // its document was taken: reads go there
-    std::stop_source cancel_program;  // ends the running attempt
-    runtime::event changed;           // a record was appended or became durable
+    bool in_archive = false;      // its document was taken: reads go there
+    std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
+    std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended
+    std::optional<std::list<execution_id>::iterator> place_by_age;  // the table's
+    std::stop_source cancel_program;                                // ends the running attempt
+    runtime::event changed;                                         // a record was appended or became durable
 
     explicit execution(runtime::shard& home) : changed(home) {}
 
   private:
     bool transition(const storage::record_view& record);
+    bool fold(const storage::record_view& record);
     void remember(const storage::record_view& record, bool keep);
     std::size_t window_start_ = 0;  // places before it are not kept
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -21,7 +22,14 @@ class execution_table {
     // Open (not ended) executions of a user.
     [[nodiscard]] std::size_t open_of(const runtime::uuid& user) const;
     // Told when an execution ends: it counts no longer for its user.
-    void ended(const execution& e);
+    void ended(execution& e);
+    // Puts `e` where `old`, its earlier self, stood; during recovery, when a snapshot is whole.
+    void replace(std::shared_ptr<execution> e);
+
+    // The unfinished execution whose oldest record was appended first; null when there is none.
+    [[nodiscard]] std::shared_ptr<execution> oldest_open() const;
+    // `e` is the youngest from now on: it has been written again, or is about to be.
+    void renewed(execution& e);
 
     // Newest first, strictly below `below` if given, until `visit` returns false.
     void newest_first(std::optional<execution_id> below,
@@ -31,6 +39,7 @@ class execution_table {
   private:
     std::unordered_map<execution_id, std::shared_ptr<execution>> by_id_;
     std::set<execution_id> in_order_;
+    std::list<execution_id> by_age_;  // of the unfinished
     std::unordered_map<runtime::uuid, std::size_t> open_by_user_;
 };
 

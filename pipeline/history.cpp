@@ -1,6 +1,7 @@
 #include "pipeline/history.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace pipeline {
 
@@ -45,24 +46,33 @@ const std::vector<std::shared_ptr<const event>>* cached_events(const kept_record
 
 task<result<std::vector<storage::record>>> history::load(std::shared_ptr<execution> e, std::size_t place,
                                                          std::size_t bytes_max) {
+    const std::uint32_t renewals = e->renewals;
     auto records = co_await journal_.log().read(e->partition, e->places[place].at, bytes_max, records_per_read);
     if (!records) co_return records.error();
-    std::erase_if(*records, [&](const storage::record& r) {
-        return r.header.entity != e->id || r.header.type == static_cast<std::uint16_t>(record_type::blob_piece);
-    });
-    co_return records;
+    std::vector<storage::record> out;
+    // Its records may have been written again while we read: the places that we came with are no more.
+    if (e->renewals != renewals) co_return out;
+    for (auto& record : *records) {
+        if (place == e->places.size()) break;
+        if (record.header.at != e->places[place].at) continue;
+        out.push_back(std::move(record));
+        ++place;
+    }
+    co_return out;
 }
 
 task<result<history::events>> history::read(std::shared_ptr<execution> e, std::uint32_t after, std::size_t bytes_max) {
     events out;
     std::size_t bytes = 0;
-    std::size_t place = place_after(*e, after);
-    while (place < e->places.size() && journal_.is_durable(e->partition, e->places[place].at)) {
+    bool full = false;
+    while (!full) {
+        // Looked for anew each time: while a record was read, places may have changed.
+        const std::size_t place = place_after(*e, out.empty() ? after : out.back()->number);
+        if (place == e->places.size() || !journal_.is_durable(e->partition, e->places[place].at)) break;
         if (const auto kept = e->places[place].kept) {
             const auto* made = cached_events(*kept);
             if (made == nullptr) co_return storage::make_error_code(storage::log_errc::corrupt);
-            if (take(out, *made, after, bytes, bytes_max)) break;
-            ++place;
+            full = take(out, *made, after, bytes, bytes_max);
             continue;
         }
         if (e->in_archive) {
@@ -70,20 +80,20 @@ task<result<history::events>> history::read(std::shared_ptr<execution> e, std::u
             if (!out.empty()) break;
             co_return co_await read_archived(e->id, after, bytes_max);
         }
+        const std::uint32_t renewals = e->renewals;
         const auto records = co_await load(e, place, bytes_max);
+        if (e->renewals != renewals) continue;
         if (!records) {
             if (e->in_archive) continue;
             co_return records.error();
         }
-        bool full = false;
+        if (records->empty()) break;
         for (const auto& record : *records) {
             const auto made = events_of({record.header, record.payload});
             if (!made) co_return storage::make_error_code(storage::log_errc::corrupt);
             full = full || take(out, *made, after, bytes, bytes_max);
             if (full) break;
         }
-        if (full || records->empty()) break;
-        place += records->size();
     }
     co_return out;
 }
@@ -120,17 +130,41 @@ task<result<std::vector<storage::record>>> history::records(std::shared_ptr<exec
         }
     }
     for (std::size_t place = 0; place < e->places.size();) {
-        if (const auto kept = e->places[place].kept) {
-            out.push_back(kept->record);
-            ++place;
-            continue;
-        }
-        auto more = co_await load(e, place, 1 << 20);
+        auto more = co_await records_from(e, place, 1 << 20);
         if (!more) co_return more.error();
-        if (more->empty()) co_return storage::make_error_code(storage::log_errc::corrupt);
-        place += more->size();
-        for (auto& record : *more) out.push_back(std::move(record));
+        place = more->next_place;
+        for (auto& record : more->records) out.push_back(std::move(record));
     }
+    co_return out;
+}
+
+task<result<history::piece>> history::records_from(std::shared_ptr<execution> e, std::size_t place,
+                                                   std::size_t bytes_max) {
+    piece out;
+    std::size_t bytes = 0;
+    while (place < e->places.size() && bytes < bytes_max) {
+        std::vector<storage::record> some;
+        if (const auto kept = e->places[place].kept) {
+            some.push_back(kept->record);
+        } else {
+            auto loaded = co_await load(e, place, bytes_max - bytes);
+            if (!loaded) co_return loaded.error();
+            if (loaded->empty()) co_return storage::make_error_code(storage::log_errc::corrupt);
+            some = std::move(*loaded);
+        }
+        place += some.size();
+        for (auto& record : some) {
+            bytes += record.payload.size() + 64;
+            if (record.header.type != static_cast<std::uint16_t>(record_type::snapshot_part)) {
+                out.records.push_back(std::move(record));
+                continue;
+            }
+            auto carried = records_of_part({record.header, record.payload});
+            if (!carried) co_return storage::make_error_code(storage::log_errc::corrupt);
+            std::move(carried->begin(), carried->end(), std::back_inserter(out.records));
+        }
+    }
+    out.next_place = place;
     co_return out;
 }
 

@@ -26,6 +26,14 @@ class history {
     // All records of an ended execution, blob pieces first, for its document.
     runtime::task<runtime::result<std::vector<storage::record>>> records(std::shared_ptr<execution> e);
 
+    // Records from a place on, as they first stood (those in a snapshot one by one), until about `bytes_max`.
+    struct piece {
+        std::vector<storage::record> records;
+        std::size_t next_place = 0;
+    };
+    runtime::task<runtime::result<piece>> records_from(std::shared_ptr<execution> e, std::size_t place,
+                                                       std::size_t bytes_max);
+
   private:
     runtime::task<runtime::result<std::vector<storage::record>>> load(std::shared_ptr<execution> e, std::size_t place,
                                                                       std::size_t bytes_max);

@@ -22,6 +22,7 @@ void journal::opened(const storage::opened_partition& where) {
     s.open = true;
     s.next = where.next;
     s.durable = where.next - 1;
+    s.keys_from_time = home_.time().steady();
     mine_.push_back(where.partition);
 }
 
@@ -29,7 +30,10 @@ result<storage::record_header> journal::append(const storage::record_header& hea
     if (failed_) return failed_;
     if (no_space_) return no_space_;
     auto stored = log_.append(header, payload);
-    if (stored) state(header.partition).next = stored->at + 1;
+    if (stored) {
+        state(header.partition).next = stored->at + 1;
+        count_bytes(payload.size());
+    }
     return stored;
 }
 
@@ -136,13 +140,17 @@ void journal::unpin(partition_id partition, offset first) {
 void journal::keys_are_behind(partition_id partition, offset from) {
     auto& where = state(partition);
     where.keys_from = std::max(where.keys_from, from);
+    where.keys_from_bytes = appended_bytes_;
+    where.keys_from_time = home_.time().steady();
     release_what_nobody_needs(partition);
 }
 
-offset journal::held_for_keys(partition_id partition) const {
+journal::held journal::held_for_keys(partition_id partition) const {
     const auto& where = state(partition);
     const offset oldest = where.pins.empty() ? where.next : where.pins.front().first;
-    return oldest > where.keys_from ? oldest - where.keys_from : 0;
+    if (oldest <= where.keys_from) return {};
+    return {oldest - where.keys_from, appended_bytes_ - where.keys_from_bytes,
+            home_.time().steady() - where.keys_from_time};
 }
 
 void journal::release_what_nobody_needs(partition_id partition) {

@@ -48,8 +48,19 @@ class journal final : public storage::log_listener {
     // Records before `from` hold no living idempotency key.
     void keys_are_behind(runtime::partition_id partition, storage::offset from);
     [[nodiscard]] storage::offset next_offset(runtime::partition_id partition) const;
-    // How many records stand between the oldest one needed for keys alone and the oldest needed by an entity.
-    [[nodiscard]] storage::offset held_for_keys(runtime::partition_id partition) const;
+    // What stands between the oldest record needed for keys alone and the oldest needed by an entity.
+    struct held {
+        storage::offset records = 0;
+        std::uint64_t bytes_behind = 0;  // since keys_are_behind() was said last, of the whole shard
+        runtime::nanoseconds age{0};     // and since when
+    };
+    [[nodiscard]] held held_for_keys(runtime::partition_id partition) const;
+
+    // Bytes of records appended on this shard so far, those found at the start included: how far behind the log's end a
+    // record lies is the difference of two such numbers.
+    [[nodiscard]] std::uint64_t appended_bytes() const { return appended_bytes_; }
+    // For records that did not come through append(): found at the start, or pieces of a blob.
+    void count_bytes(std::uint64_t payload_bytes) { appended_bytes_ += payload_bytes + record_overhead_bytes; }
 
     // Not failed, and there is space.
     [[nodiscard]] runtime::error_code health() const { return failed_ ? failed_ : no_space_; }
@@ -59,6 +70,7 @@ class journal final : public storage::log_listener {
     void resumed() override;
 
   private:
+    static constexpr std::uint64_t record_overhead_bytes = 104;  // about what a record's header takes
     using resumption = runtime::completion<void(runtime::error_code)>;
     struct waiter {
         storage::offset at;
@@ -74,6 +86,8 @@ class journal final : public storage::log_listener {
         storage::offset durable = 0;
         storage::offset next = 1;
         storage::offset keys_from = 1;
+        std::uint64_t keys_from_bytes = 0;
+        runtime::steady_time keys_from_time;
         storage::offset released = 1;
         std::deque<waiter> waiters;  // rising `at`
         std::deque<needed> pins;     // rising `first`
@@ -93,6 +107,7 @@ class journal final : public storage::log_listener {
     unsigned bits_;
     std::vector<runtime::partition_id> mine_;
     std::vector<partition_state> states_;
+    std::uint64_t appended_bytes_ = 0;
     runtime::error_code failed_;
     runtime::error_code no_space_;
     runtime::event progress_;

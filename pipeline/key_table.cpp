@@ -20,13 +20,17 @@ key_digest digest_of(const principal& who, std::string_view route, std::string_v
 
 const key_table::entry* key_table::find(const key_hash& key) const {
     // A key past its time still counts as long as it is here: expire() keeps those whose execution is open.
-    const auto it = entries_.find(key);
-    return it == entries_.end() ? nullptr : &it->second;
+    const auto& some = entries_[key[0]];
+    const auto it = some.find(key);
+    return it == some.end() ? nullptr : &it->second;
 }
 
 void key_table::insert(const key_entry& key, storage::offset at) {
-    const auto [it, added] = entries_.insert_or_assign(key.key, entry{key.body_sha256, key.execution, key.expires, at});
-    if (added) by_expiry_.emplace_back(key.expires, key.key);
+    auto& some = entries_[key.key[0]];
+    const auto [it, added] = some.insert_or_assign(key.key, entry{key.body_sha256, key.execution, key.expires, at});
+    if (!added) return;
+    ++size_;
+    by_expiry_.emplace_back(key.expires, key.key);
 }
 
 void key_table::expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open) {
@@ -34,24 +38,32 @@ void key_table::expire(runtime::utc_time now, const std::function<bool(execution
     for (int i = 0; i < bite && !by_expiry_.empty() && by_expiry_.front().first <= now; ++i) {
         const auto key = by_expiry_.front().second;
         by_expiry_.pop_front();
-        const auto it = entries_.find(key);
-        if (it == entries_.end()) continue;
+        auto& some = entries_[key[0]];
+        const auto it = some.find(key);
+        if (it == some.end()) continue;
         if (it->second.expires > now || is_open(it->second.execution)) {
             // Bound anew, or still in use: looked at again a minute later.
             const runtime::utc_time later{now.microseconds_since_epoch + 60'000'000};
             by_expiry_.emplace_back(std::max(it->second.expires, later), key);
         } else {
-            entries_.erase(it);
+            some.erase(it);
+            --size_;
         }
     }
 }
 
 std::vector<key_entry> key_table::of(runtime::partition_id partition, unsigned partition_bits) const {
     std::vector<key_entry> out;
-    for (const auto& [key, value] : entries_) {
-        if (runtime::partition_of(value.execution.home(), partition_bits) != partition) continue;
-        out.push_back({key, value.body_sha256, value.execution, value.expires});
-    }
+    const auto take = [&](const auto& some) {
+        for (const auto& [key, value] : some) {
+            if (runtime::partition_of(value.execution.home(), partition_bits) != partition) continue;
+            out.push_back({key, value.body_sha256, value.execution, value.expires});
+        }
+    };
+    // A key's first two bytes are its execution's slot, whose upper bits are the partition.
+    const std::size_t first = std::size_t{partition.value} << 8 >> partition_bits;
+    const std::size_t count = partition_bits >= 8 ? 1 : std::size_t{1} << (8 - partition_bits);
+    for (std::size_t i = first; i < first + count; ++i) take(entries_[i]);
     std::sort(out.begin(), out.end(), [](const key_entry& a, const key_entry& b) { return a.execution < b.execution; });
     return out;
 }

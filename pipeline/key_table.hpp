@@ -2,6 +2,7 @@
 // records; at most 80 bytes a key.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <unordered_map>
@@ -33,10 +34,10 @@ class key_table {
     void insert(const key_entry& key, storage::offset at);
     // Forgets keys whose time has come and whose execution `is_open` no longer knows. A few at a time.
     void expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open);
-    [[nodiscard]] bool full() const { return entries_.size() >= keys_max_; }
-    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    [[nodiscard]] bool full() const { return size_ >= keys_max_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::size_t keys_max() const { return keys_max_; }
-    // The living keys of one partition.
+    // The living keys of one partition; looks at no more than 1/256 of all keys, or at that partition's.
     [[nodiscard]] std::vector<key_entry> of(runtime::partition_id partition, unsigned partition_bits) const;
 
   private:
@@ -48,7 +49,9 @@ class key_table {
         }
     };
     std::size_t keys_max_;
-    std::unordered_map<key_hash, entry, hash> entries_;
+    // By the first byte of the key. It is the upper half of the slot too, so that a partition's keys lie together.
+    std::array<std::unordered_map<key_hash, entry, hash>, 256> entries_;
+    std::size_t size_ = 0;
     std::deque<std::pair<runtime::utc_time, key_hash>> by_expiry_;
 };
 

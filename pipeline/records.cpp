@@ -149,6 +149,18 @@ std::string encode(const accepted_record& value) {
     return out.SerializeAsString();
 }
 
+std::optional<std::string> with_blobs(std::string_view accepted_payload, const storage::blob_reference& script,
+                                      const storage::blob_reference& standard_input) {
+    auto in = parse<proto::Accepted>(accepted_payload);
+    if (!in) return std::nullopt;
+    const auto move_to = [](proto::Payload& what, const storage::blob_reference& where) {
+        if (what.blob_first() != 0) what.set_blob_first(where.first);
+    };
+    if (in->has_script()) move_to(*in->mutable_script(), script);
+    if (in->has_standard_input()) move_to(*in->mutable_standard_input(), standard_input);
+    return in->SerializeAsString();
+}
+
 std::optional<accepted_record> decode_accepted(std::string_view payload) {
     const auto in = parse<proto::Accepted>(payload);
     if (!in || in->priority() > static_cast<std::uint32_t>(priority::background)) return std::nullopt;
@@ -304,6 +316,21 @@ std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes)
         out.push_back(std::move(record));
     }
     return out;
+}
+
+std::optional<std::vector<storage::record>> records_of_part(const storage::record_view& part) {
+    auto records = decode_chunk(part.payload);
+    if (!records) return std::nullopt;
+    for (auto& record : *records) {
+        auto& header = record.header;
+        header.partition = part.header.partition;
+        header.at = part.header.at;
+        header.writer = part.header.writer;
+        header.entity = part.header.entity;
+        header.tenant = part.header.tenant;
+        header.user = part.header.user;
+    }
+    return records;
 }
 
 }  // namespace pipeline

@@ -25,11 +25,15 @@ enum class record_type : std::uint16_t {
     cancellation_requested = 7,
     concluded = 8,
     key_table = 9,
+    snapshot_part = 16,
 };
 
 inline constexpr std::uint8_t entity_kind_execution = 1;
 inline constexpr std::uint8_t entity_kind_partition = 2;
 inline constexpr std::uint8_t record_format = 1;
+
+// Flag of a snapshot_part's header: with it the snapshot is whole. `step` counts the parts from 0.
+inline constexpr std::uint32_t snapshot_is_whole = 1;
 
 // Bytes in the record, or claim-checked.
 struct payload_bytes {
@@ -105,6 +109,15 @@ std::optional<summary> decode_summary(std::string_view bytes);
 // A chunk of records, as the archive keeps them, and back.
 std::string encode_chunk(const std::vector<storage::record>& records);
 std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes);
+
+// An accepted record's payload with other places of its blobs; what a later version wrote into it is kept. Nothing
+// for a payload that cannot be read.
+std::optional<std::string> with_blobs(std::string_view accepted_payload, const storage::blob_reference& script,
+                                      const storage::blob_reference& standard_input);
+
+// The records that a snapshot_part carries, as they first stood but for their offset, which is the part's. Nothing
+// for a payload that cannot be read.
+std::optional<std::vector<storage::record>> records_of_part(const storage::record_view& part);
 
 // The events that a record holds, rendered from nothing but the record: the same from log and archive, for ever.
 // Nothing for a payload that cannot be read.

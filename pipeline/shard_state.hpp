@@ -1,6 +1,8 @@
 // What a shard owns of the pipeline: everything that is folded from its partitions' records.
 #pragma once
 
+#include <unordered_map>
+
 #include "pipeline/execution_table.hpp"
 #include "pipeline/history.hpp"
 #include "pipeline/journal.hpp"
@@ -8,6 +10,13 @@
 #include "pipeline/transitions.hpp"
 
 namespace pipeline {
+
+// A snapshot whose last part has not been found yet, while partitions are opened.
+struct snapshot_fold {
+    std::shared_ptr<execution> e;  // after the parts so far
+    std::uint32_t parts = 0;
+    std::vector<storage::record> later;  // of the execution, appended between the parts
+};
 
 // Shard: its owner only. The back-ends outlive it.
 struct shard_state {
@@ -27,6 +36,7 @@ struct shard_state {
     class journal journal;
     execution_table table;
     key_table keys;
+    std::unordered_map<execution_id, snapshot_fold> snapshots;  // empty once the partitions are open
     class history history;
     class transitions transitions;
 };

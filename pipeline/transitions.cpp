@@ -53,6 +53,10 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
                                                        std::optional<key_entry> key) {
     const auto partition = runtime::partition_of(id.home(), journal_.partition_bits());
     const auto header = first_header(who, id, partition);
+    const std::uint64_t begins = journal_.appended_bytes();
+    if (request.script.size() > storage::blob_inline_bytes_max) journal_.count_bytes(request.script.size());
+    if (request.standard_input.size() > storage::blob_inline_bytes_max)
+        journal_.count_bytes(request.standard_input.size());
     auto script = claim_check(blobs_, header, std::move(request.script));
     if (!script) return script.error();
     auto standard_input = claim_check(blobs_, header, std::move(request.standard_input));
@@ -79,6 +83,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     const storage::record_view view{*stored, payload};
     auto e = execution::make(home_, view);
     WEIR_ASSERT(e != nullptr && e->apply(view, true));
+    e->kept_from = begins;
     journal_.pin(partition, e->first_offset);
     table_.insert(e);
     return e;

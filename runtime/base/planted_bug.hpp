@@ -7,9 +7,10 @@ namespace runtime {
 
 enum class planted_bug : int {
     none = 0,
-    no_sync_before_answer = 1,  // the disk answers a durable write that it has not synced
-    answer_before_commit = 2,   // an accepted post is answered at once
-    forgotten_timer = 3,        // a retry's backoff is never waited out
+    no_sync_before_answer = 1,     // the disk answers a durable write that it has not synced
+    answer_before_commit = 2,      // an accepted post is answered at once
+    forgotten_timer = 3,           // a retry's backoff is never waited out
+    released_before_snapshot = 4,  // old records go before the snapshot that replaces them is there
 };
 
 #ifdef WEIR_PLANTED_BUGS

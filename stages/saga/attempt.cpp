@@ -63,9 +63,15 @@ class recorder final : public worker::observer {
 };
 
 task<result<std::string>> bytes_of(pipeline::shard_state& state, std::shared_ptr<execution> e,
-                                   pipeline::payload_bytes what) {
-    if (!what.is_blob()) co_return std::move(what.inline_bytes);
-    co_return co_await state.blobs.get(e->partition, what.blob);
+                                   pipeline::payload_bytes pipeline::accepted_record::* which) {
+    while (true) {
+        const auto& what = e->spec.*which;
+        if (!what.is_blob()) co_return what.inline_bytes;
+        const std::uint32_t renewals = e->renewals;
+        auto bytes = co_await state.blobs.get(e->partition, what.blob);
+        // Written again at another place while we read: what lay here may be gone.
+        if (bytes || e->renewals == renewals) co_return bytes;
+    }
 }
 
 worker::program_limits limits_of(const pipeline::script_limits& in) {
@@ -82,9 +88,9 @@ worker::program_limits limits_of(const pipeline::script_limits& in) {
 }
 
 task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
-    auto script = co_await bytes_of(state, e, e->spec.script);
+    auto script = co_await bytes_of(state, e, &pipeline::accepted_record::script);
     if (!script) co_return script.error();
-    auto standard_input = co_await bytes_of(state, e, e->spec.standard_input);
+    auto standard_input = co_await bytes_of(state, e, &pipeline::accepted_record::standard_input);
     if (!standard_input) co_return standard_input.error();
     worker::launch_request out;
     out.execution = e->id;

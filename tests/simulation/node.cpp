@@ -18,8 +18,8 @@ node::node(runtime::simulation::world& world, storage::simulated::disk_image& im
             storage::embedded::directory_options where;
             where.path = "log";
             where.partition_bits = options.partition_bits;
-            where.segment_bytes = 1024 * 1024;
-            where.small_segment_bytes = 1024 * 1024;
+            where.segment_bytes = options.segment_bytes;
+            where.small_segment_bytes = options.segment_bytes;
             directory_ = std::make_unique<storage::embedded::log_directory>(*mine->home, *mine->disk, where);
         }
         storage::embedded::log_options log_options;
@@ -44,6 +44,7 @@ node::node(runtime::simulation::world& world, storage::simulated::disk_image& im
         const runtime::shard::running here(*mine->home);
         pipeline::engine_options engine_options;
         engine_options.queued_max = options.queued_max;
+        engine_options.snapshots = options.snapshots;
         mine->engine = std::make_unique<pipeline::engine_service>(*mine->state, *mine->saga, map_, engine_options);
         map_.engines.push_back(mine->engine.get());
     }
@@ -82,6 +83,12 @@ void node::heal() {
 std::size_t node::waiting_for_archive() const {
     std::size_t sum = 0;
     for (const auto& mine : shards_) sum += mine->hand_over->waiting() + mine->hand_over->unconfirmed();
+    return sum;
+}
+
+std::uint64_t node::snapshots_taken() const {
+    std::uint64_t sum = 0;
+    for (const auto& mine : shards_) sum += mine->engine->snapshots_taken();
     return sum;
 }
 

@@ -23,6 +23,8 @@ struct node_options {
     std::size_t seats = 4;
     unsigned partition_bits = 4;
     std::size_t queued_max = 1000;
+    pipeline::snapshot_options snapshots;
+    std::uint64_t segment_bytes = 1024 * 1024;
 };
 
 // One life of a server.
@@ -44,6 +46,8 @@ class node {
     // Client tasks of this life.
     [[nodiscard]] runtime::gate& clients(std::size_t i) { return *shards_[i]->clients; }
     [[nodiscard]] std::size_t waiting_for_archive() const;
+    // Unfinished executions that this life wrote again.
+    [[nodiscard]] std::uint64_t snapshots_taken() const;
 
     // kill -9: nothing of it runs from now on.
     void kill();

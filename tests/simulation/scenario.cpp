@@ -28,13 +28,23 @@ struct choices {
         out.archive_breaks = random.below(3) == 0;
         out.node.seats = 1 + random.below(6);
         out.node.partition_bits = 2 + static_cast<unsigned>(random.below(3));
+        out.node.segment_bytes = (704 + 64 * random.below(6)) * 1024;
+        // Mostly so often that many executions are written again, some of them several times.
+        auto& snapshots = out.node.snapshots;
+        snapshots.pause = milliseconds(1 + random.below(100));
+        snapshots.behind_bytes_max = random.below(4) == 0 ? 1 << 30 : 1000 + random.below(200'000);
+        if (random.below(2) == 0) snapshots.part_bytes_max = 200 + random.below(5'000);
+        snapshots.age_max = milliseconds(50 + random.below(5'000));
         return out;
     }
     [[nodiscard]] std::string text() const {
         return "posts=" + std::to_string(posts) + " lives_max=" + std::to_string(lives_max) +
                " keys=" + std::to_string(keys) + " pause_ns=" + std::to_string(pause.count()) +
                " archive_breaks=" + std::to_string(archive_breaks) + " seats=" + std::to_string(node.seats) +
-               " partition_bits=" + std::to_string(node.partition_bits);
+               " partition_bits=" + std::to_string(node.partition_bits) +
+               " segment_bytes=" + std::to_string(node.segment_bytes) +
+               " snapshot_bytes=" + std::to_string(node.snapshots.behind_bytes_max) +
+               " snapshot_age_us=" + std::to_string(node.snapshots.age_max.count());
     }
 };
 
@@ -64,6 +74,7 @@ class run {
         }
         heal();
         finish();
+        count_snapshots();
         node_->kill();
         world_.bury(node_);
         report out;
@@ -101,8 +112,14 @@ class run {
                             (ready ? node_->failed() : std::string("no end to its recovery")));
     }
 
+    void count_snapshots() {
+        if (const auto taken = node_->snapshots_taken(); taken > 0)
+            outside_.sometimes["an execution was written again"] += taken;
+    }
+
     void crash() {
         if (!node_->ready()) ++outside_.sometimes["killed while recovering"];
+        count_snapshots();
         node_->kill();
         disk_.crash();
         archive_.crash();

@@ -24,6 +24,7 @@ class life {
         process_.values.executor.noop = true;
         process_.values.shutdown.grace = runtime::milliseconds(0);
         process_.values.log.segment_bytes = 4 << 20;
+        process_.values.log.snapshot_bytes = 1 << 20;
         process_.shards = shards;
         for (std::size_t i = 0; i < shards; ++i) process_.map.shards.push_back(&shards_[i]);
         services_.resize(shards);
@@ -32,6 +33,7 @@ class life {
         std::string why;
         storage::embedded::archive_options archive;
         archive.directory = folder + "/archive";
+        archive.flush_after = runtime::milliseconds(100);
         auto store = storage::embedded::archive_store::open(archive, why);
         EXPECT_TRUE(store) << why;
         process_.archive = std::move(*store);
@@ -53,7 +55,8 @@ class life {
     }
 
     void on(std::size_t i, runtime::unique_function<task<void>()> make) { shards_.run_and_wait(i, std::move(make)); }
-    pipeline::engine& engine(std::size_t i) { return services_[i]->engine(); }
+    pipeline::engine_service& engine(std::size_t i) { return services_[i]->engine(); }
+    storage::embedded::log_directory& directory() { return *process_.log_directory; }
 
   private:
     task<void> open(std::string folder) {
@@ -218,6 +221,42 @@ TEST_F(shard_services_test, what_ran_at_a_stop_is_a_lost_attempt_and_follows_its
     }
     life later(folder_, 2, runtime::milliseconds(1));
     later.on(0, [&] { return expect_second_attempt(later.engine(0), ids.at(0)); });
+}
+
+task<void> post_and_cancel(pipeline::engine& engine, int count, std::size_t bytes) {
+    for (int i = 0; i < count; ++i) {
+        const auto accepted = co_await engine.execute(somebody(), script(std::string(bytes, 'x')), std::nullopt);
+        EXPECT_TRUE(accepted) << accepted.error().detail;
+        if (!accepted) co_return;
+        const auto cancelled = co_await engine.cancel(somebody(), accepted->id);
+        EXPECT_TRUE(cancelled);
+    }
+}
+
+task<void> wait_for_freed_segment(storage::embedded::log_directory& directory, std::uint64_t before) {
+    const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
+    while (directory.count().freed_total == before && runtime::shard::here().time().steady() < deadline)
+        co_await runtime::sleep_for(runtime::milliseconds(10));
+    EXPECT_GT(directory.count().freed_total, before);
+}
+
+// An execution that stays open, among others that come and go: the log lets go of the segment that it began in.
+TEST_F(shard_services_test, an_old_execution_holds_no_old_segments) {
+    std::vector<execution_id> old;
+    {
+        life now(folder_, 1, runtime::milliseconds(3'600'000));
+        now.on(0, [&] { return leave_running(now.engine(0), old); });
+        for (int round = 0; round < 3; ++round) {
+            // Each round fills a segment.
+            const auto freed = now.directory().count().freed_total;
+            now.on(0, [&] { return post_and_cancel(now.engine(0), 150, 30'000); });
+            now.on(0, [&] { return wait_for_freed_segment(now.directory(), freed); });
+        }
+        EXPECT_GE(now.engine(0).snapshots_taken(), 3U);
+        EXPECT_LE(now.directory().count().segments, 3U);
+    }
+    life later(folder_, 2, runtime::milliseconds(1));
+    later.on(0, [&] { return expect_second_attempt(later.engine(0), old.at(0)); });
 }
 
 }  // namespace
