@@ -26,6 +26,7 @@ storage::embedded::directory_options directory_options(const settings& values) {
     out.path = values.data_directory + "/log";
     out.partition_bits = values.partition.bits;
     out.segment_bytes = values.log.segment_bytes;
+    out.reserve_bytes = values.log.reserve_bytes;
     out.small_segment_bytes = std::min<std::uint64_t>(out.small_segment_bytes, out.segment_bytes);
     return out;
 }
@@ -107,9 +108,22 @@ task<void> server::make_shard(runtime::shard& home) {
         std::make_unique<shard_services>(home, process_, std::move(*disk), make_worker_(home), executor_);
 }
 
-task<void> server::start_shard(std::size_t i) {
+task<void> server::start_shard(std::size_t i, std::string& why) {
     const auto started = co_await services_[i]->start();
-    if (!started) fail(services_[i]->diagnosis() + " (" + started.error().message() + ")");
+    if (!started) why = services_[i]->diagnosis() + " (" + started.error().message() + ")";
+}
+
+// All at once: each folds its own partitions.
+void server::start_shards() {
+    std::vector<std::string> failures(services_.size());
+    std::vector<std::thread> starting;
+    for (std::size_t i = 0; i < services_.size(); ++i)
+        starting.emplace_back([this, i, &why = failures[i]] {
+            shards_.run_and_wait(i, [this, i, &why] { return start_shard(i, why); });
+        });
+    for (auto& one : starting) one.join();
+    for (auto& why : failures)
+        if (!why.empty()) fail(std::move(why));
 }
 
 task<void> server::listen() {
@@ -148,8 +162,7 @@ bool server::start() {
         process_.map.engines.push_back(&one->engine());
         engines.push_back(&one->engine());
     }
-    for (std::size_t i = 0; i < services_.size() && diagnosis_.empty(); ++i)
-        shards_.run_and_wait(i, [this, i] { return start_shard(i); });
+    start_shards();
     if (!diagnosis_.empty()) return false;
 
     front_door_ = std::make_unique<http::server_group>(process_.map.shards, std::move(engines),

@@ -32,7 +32,8 @@ class server {
   private:
     runtime::task<void> open_directory();
     runtime::task<void> make_shard(runtime::shard& home);
-    runtime::task<void> start_shard(std::size_t i);
+    runtime::task<void> start_shard(std::size_t i, std::string& why);
+    void start_shards();
     runtime::task<void> listen();
     runtime::task<void> close_directory();
     runtime::task<void> drop_directory();
