@@ -82,6 +82,7 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.log.batch_bytes_max = count(from, "log.batch_bytes_max");
     out.log.record_age_max = from.duration("log.record_age_ms");
     out.log.snapshot_bytes = count(from, "log.snapshot_bytes");
+    out.log.reserve_bytes = count(from, "log.reserve_bytes");
     out.log.snapshot_age_max = from.duration("log.snapshot_age_s");
     out.partition.bits = static_cast<unsigned>(from.integer("partition.bits"));
     out.archive.flush_bytes = count(from, "archive.flush_bytes");

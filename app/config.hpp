@@ -58,6 +58,7 @@ struct settings {
         milliseconds record_age_max{0};
         std::uint64_t snapshot_bytes = 0;  // of a shard's log
         milliseconds snapshot_age_max{0};
+        std::uint64_t reserve_bytes = 0;
     } log;
 
     struct partition_settings {

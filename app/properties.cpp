@@ -144,7 +144,7 @@ constexpr std::array table{
              .help = "A record that nobody waits for is written after so long."},
     property{.name = "log.snapshot_bytes",
              .kind = bytes,
-             .default_value = "256MiB",
+             .default_value = "64MiB",
              .min = mib,
              .max = 1024 * gib,
              .help =
@@ -157,6 +157,15 @@ constexpr std::array table{
              .min = 1,
              .max = 31'536'000,
              .help = "An unfinished execution is written again at the log's end this often at least."},
+
+    property{.name = "log.reserve_bytes",
+             .kind = bytes,
+             .default_value = "32MiB",
+             .min = 0,
+             .max = 64 * gib,
+             .help =
+                 "Held back in a file; when the disk is full it is given up, so that what runs can be concluded and "
+                 "a start can recover; 0 is none."},
 
     property{.name = "partition.bits",
              .kind = integer,

@@ -120,7 +120,7 @@ task<void> engine_service::stop() {
 
 runtime::shard& engine_service::home_of(execution_id id) { return shard_of(id); }
 engine& engine_service::on(runtime::shard& home) { return *map_.engines[home.id()]; }
-bool engine_service::ready() const { return open_ && !draining_ && !state_.journal.health(); }
+bool engine_service::ready() const { return open_ && !draining_ && !state_.journal.room_for_new_work(); }
 std::string engine_service::describe() const {
     return "log: " + state_.journal.log().describe() + "; executor: " + options_.executor;
 }
@@ -157,7 +157,7 @@ std::optional<failure> engine_service::refusal(const principal& who, bool with_k
         out.retry_after_s = 1;
         return out;
     }
-    if (const auto why = state_.journal.health()) return storage_failure(why);
+    if (const auto why = state_.journal.room_for_new_work()) return storage_failure(why);
     if (saga_.queued() >= options_.queued_max)
         return limited(failure_code::overloaded, "admission.queued_max", options_.queued_max_node,
                        "too many executions are queued");

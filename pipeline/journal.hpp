@@ -64,6 +64,11 @@ class journal final : public storage::log_listener {
 
     // Not failed, and there is space.
     [[nodiscard]] runtime::error_code health() const { return failed_ ? failed_ : no_space_; }
+    // The same, and the log does not live on its reserve, which is there for what was taken before.
+    [[nodiscard]] runtime::error_code room_for_new_work() const {
+        if (const auto why = health()) return why;
+        return log_.lives_on_reserve() ? storage::make_error_code(storage::log_errc::no_space) : runtime::error_code();
+    }
 
     void committed(runtime::partition_id partition, storage::offset through) override;
     void failed(runtime::partition_id partition, runtime::error_code why) override;

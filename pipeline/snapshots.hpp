@@ -17,7 +17,7 @@ namespace pipeline {
 struct snapshot_options {
     // An unfinished execution is written again when its oldest record lies this many bytes of records behind the end of
     // its shard's log (log.snapshot_bytes) ...
-    std::uint64_t behind_bytes_max = 256ULL << 20;
+    std::uint64_t behind_bytes_max = 64ULL << 20;
     // ... or is this old (log.snapshot_age_s).
     runtime::microseconds age_max = runtime::seconds(3600);
     // How often it is looked whether there is something to do.

@@ -1,5 +1,6 @@
 #include "storage/api/disk.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -21,5 +22,12 @@ void block_buffer::grow(std::size_t bytes, std::size_t used) {
     if (used > 0) std::memcpy(larger.data(), data(), used);
     *this = std::move(larger);
 }
+
+bool is_no_space(const runtime::error_code& code) {
+    namespace errc = boost::system::errc;
+    return code == errc::make_error_condition(errc::no_space_on_device) || code.value() == EDQUOT;
+}
+
+task<result<std::uint64_t>> disk::free_bytes(std::string) { co_return std::uint64_t{UINT64_MAX}; }
 
 }  // namespace storage

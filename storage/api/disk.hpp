@@ -79,6 +79,9 @@ class disk_lock {
     virtual ~disk_lock() = default;
 };
 
+// The file system, or the user's part of it, is full: heals by itself.
+bool is_no_space(const runtime::error_code& code);
+
 enum class open_mode { existing, create_new };
 
 // Shard: one instance per shard, its owner only; the machine's disk behind them is shared. Nothing blocks the shard.
@@ -97,6 +100,9 @@ class disk {
     virtual task<result<void>> sync_directory(std::string folder) = 0;
     // An exclusive lock on a file, which is created. Error resource_unavailable_try_again when somebody else has it.
     virtual task<result<std::unique_ptr<disk_lock>>> try_lock(std::string path) = 0;
+
+    // What an ordinary user could still write into the folder's file system; a disk that cannot say has no end.
+    virtual task<result<std::uint64_t>> free_bytes(std::string folder);
 
     // How it writes, in a few words: "io_uring, O_DIRECT".
     [[nodiscard]] virtual std::string describe() const = 0;

@@ -124,6 +124,10 @@ class log {
     virtual task<result<void>> close(std::vector<partition_id> partitions) = 0;
     virtual task<void> stop() = 0;
 
+    // Space ran out, and what is written now uses what was held back to conclude what runs: no new work should be
+    // taken.
+    [[nodiscard]] virtual bool lives_on_reserve() const { return false; }
+
     // For /readyz?verbose and the command line: what is written how.
     [[nodiscard]] virtual std::string describe() const = 0;
 };

@@ -250,6 +250,11 @@ class simulated_disk final : public disk {
         std::unique_ptr<disk_lock> lock = std::make_unique<simulated_lock>(state_, path);
         co_return std::move(lock);
     }
+    task<result<std::uint64_t>> free_bytes(std::string) override {
+        const std::uint64_t used = state_->bytes_used();
+        const std::uint64_t space = state_->behaviour.space_bytes;
+        co_return space > used ? space - used : 0;
+    }
     [[nodiscard]] std::string describe() const override { return "simulated"; }
 
   private:

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -104,6 +105,12 @@ std::pair<int, std::vector<std::string>> list_folder(const std::string& path) {
     out.first = failed ? -failed.value() : 0;
     std::sort(out.second.begin(), out.second.end());
     return out;
+}
+
+std::int64_t free_bytes(const std::string& folder) {
+    struct statvfs about{};
+    if (::statvfs(folder.c_str(), &about) < 0) return -errno;
+    return static_cast<std::int64_t>(about.f_bavail * about.f_frsize);
 }
 
 int lock_file(const std::string& path) {

@@ -23,6 +23,8 @@ int sync_file(int file);
 int sync_folder(const std::string& path);
 int make_folders(const std::string& path);
 std::pair<int, std::vector<std::string>> list_folder(const std::string& path);
+// What an ordinary user may still write there.
+std::int64_t free_bytes(const std::string& folder);
 // A locked file, or a negative errno: -EAGAIN when somebody else holds it.
 int lock_file(const std::string& path);
 

@@ -153,6 +153,13 @@ class real_disk final : public disk {
         co_return std::move(lock);
     }
 
+    task<result<std::uint64_t>> free_bytes(std::string folder) override {
+        auto blocking = [folder] { return posix::free_bytes(folder); };
+        const std::int64_t answer = co_await offload(blocking);
+        if (answer < 0) co_return error_of(answer);
+        co_return static_cast<std::uint64_t>(answer);
+    }
+
     [[nodiscard]] std::string describe() const override {
         return std::string(by_.ring ? "io_uring" : "thread, pwritev2") + (buffered_ ? ", buffered" : ", O_DIRECT");
     }

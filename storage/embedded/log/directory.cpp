@@ -18,6 +18,7 @@ log_directory::log_directory(runtime::shard& home, disk& on, directory_options o
       disk_(on),
       options_(std::move(options)),
       partitions_(std::size_t{1} << options_.partition_bits),
+      reserve_(home, on, options_.path, options_.reserve_bytes),
       gate_(home) {
     WEIR_ASSERT(options_.segment_bytes % disk_block_bytes == 0 && options_.small_segment_bytes % disk_block_bytes == 0);
 }
@@ -25,6 +26,7 @@ log_directory::log_directory(runtime::shard& home, disk& on, directory_options o
 log_directory::~log_directory() = default;
 
 task<void> log_directory::stop() {
+    co_await reserve_.stop();
     co_await gate_.close();
     if (opened_ && logs_clean_ == logs_begun_) {
         meta_.clean = true;

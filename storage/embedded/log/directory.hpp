@@ -6,6 +6,7 @@
 //   <epoch>-<shard>-<number>.segment  a segment of the log (epoch, shard)
 //   <n>.spare                         zero-filled or used before; the next segment overwrites it
 //   <name>.new                        being made; removed at the next opening
+//   reserve                           space held back; see reserve.hpp
 //
 // A segment may go when every partition in it has been released beyond its last offset there, and what it alone says
 // about where partitions stand is repeated in a newer one.
@@ -23,6 +24,7 @@
 #include "storage/api/log.hpp"
 #include "storage/embedded/log/format.hpp"
 #include "storage/embedded/log/meta.hpp"
+#include "storage/embedded/log/reserve.hpp"
 #include "storage/embedded/log/scan.hpp"
 
 namespace storage::embedded {
@@ -34,6 +36,8 @@ struct directory_options {
     // A log's first segment, and one that is needed before the next large one is ready.
     std::uint64_t small_segment_bytes = 4ULL << 20;
     std::size_t spare_segments_max = 8;
+    // Held back in a file for the day on which the disk is full (log.reserve_bytes); 0 for none.
+    std::uint64_t reserve_bytes = 0;
     std::uint64_t lock_wait_ms = 2000;
 };
 
@@ -97,6 +101,7 @@ class log_directory {
     [[nodiscard]] const directory_options& options() const { return options_; }
     [[nodiscard]] std::uint64_t epoch() const { return report_.epoch; }
     [[nodiscard]] const recovery_report& recovered() const { return report_; }
+    [[nodiscard]] const reserve_file& reserve() const { return reserve_; }
 
     // For the command line, metrics and tests.
     struct counters {
@@ -108,6 +113,7 @@ class log_directory {
     [[nodiscard]] counters count() const;
 
     // From here on: for embedded_log only.
+    task<bool> release_reserve() { return reserve_.release(); }
     log_id begin_log(runtime::shard_id shard);
     result<opening> begin_opening(const std::vector<partition_id>& partitions);
     void abandon_opening(const std::vector<partition_id>& partitions);
@@ -177,6 +183,7 @@ class log_directory {
     std::uint64_t logs_begun_ = 0;
     std::uint64_t logs_clean_ = 0;
     counters counters_;
+    reserve_file reserve_;
     bool opened_ = false;
     bool only_looks_ = false;
     runtime::gate gate_;

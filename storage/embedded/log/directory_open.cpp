@@ -95,7 +95,12 @@ task<result<void>> log_directory::open() {
     meta_.partition_bits = options_.partition_bits;
     meta_.clean = false;
     meta_.logs = 0;
-    const auto written = co_await write_meta(disk_, options_.path, meta_);
+    if (options_.reserve_bytes > 0) co_await reserve_.begin();
+    auto written = co_await write_meta(disk_, options_.path, meta_);
+    if (written.has_error() && is_no_space(written.error())) {
+        const bool more = co_await reserve_.release();
+        if (more) written = co_await write_meta(disk_, options_.path, meta_);
+    }
     if (written.has_error())
         co_return fail(written.error(), path_of("META") + " cannot be written: " + written.error().message());
     report_.epoch = meta_.epoch;

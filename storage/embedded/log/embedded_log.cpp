@@ -220,6 +220,10 @@ task<void> embedded_log::stop() {
     id_ = {};
 }
 
-std::string embedded_log::describe() const { return "embedded: " + disk_.describe(); }
+bool embedded_log::lives_on_reserve() const { return directory_.reserve().is_released(); }
+
+std::string embedded_log::describe() const {
+    return "embedded: " + disk_.describe() + ", " + directory_.reserve().describe();
+}
 
 }  // namespace storage::embedded

@@ -69,6 +69,7 @@ class embedded_log final : public log {
     void release(partition_id partition, offset below) override;
     task<result<void>> close(std::vector<partition_id> partitions) override;
     task<void> stop() override;
+    [[nodiscard]] bool lives_on_reserve() const override;
     [[nodiscard]] std::string describe() const override;
 
     [[nodiscard]] const log_counters& counters() const { return counters_; }
@@ -121,6 +122,8 @@ class embedded_log final : public log {
     task<void> write_next();
     task<result<void>> write_with_patience(pending_batch& batch, std::vector<table_entry>& table);
     task<result<void>> write_once(pending_batch& batch, std::vector<table_entry>& table);
+    // True if the reserve gave space back.
+    task<bool> release_reserve();
     task<result<void>> next_segment();
     task<result<void>> write_seal(batch_kind kind);
     [[nodiscard]] std::vector<table_entry> release_table(bool whole);

@@ -81,7 +81,11 @@ task<result<void>> embedded_log::start_writing() {
         metrics_.emplace(home_.metrics());
     }
     if (!current_) {
-        const auto ready = co_await next_segment();
+        auto ready = co_await next_segment();
+        if (ready.has_error() && is_no_space(ready.error())) {
+            const bool more = co_await release_reserve();
+            if (more) ready = co_await next_segment();
+        }
         if (ready.has_error()) {
             diagnosis_ = "the first segment cannot be made: " + ready.error().message();
             co_return ready;

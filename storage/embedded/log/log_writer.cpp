@@ -1,6 +1,5 @@
 // embedded_log: the write loop. One batch is in flight; whatever is appended meanwhile is the next one.
 #include <algorithm>
-#include <cerrno>
 
 #include "runtime/base/assert.hpp"
 #include "runtime/base/planted_bug.hpp"
@@ -14,11 +13,6 @@ namespace {
 // Buffers that grew beyond this are given back to the allocator after use.
 constexpr std::size_t kept_buffer_bytes_max = 1 << 20;
 constexpr std::size_t kept_buffers_max = 4;
-
-bool is_no_space(const runtime::error_code& code) {
-    namespace errc = boost::system::errc;
-    return code == errc::make_error_condition(errc::no_space_on_device) || code.value() == EDQUOT;
-}
 
 std::size_t seal_bytes(std::size_t partitions) {
     return round_up_to_block(batch_header_bytes + partitions * table_entry_bytes);
@@ -72,6 +66,11 @@ task<void> embedded_log::write_next() {
 task<result<void>> embedded_log::write_with_patience(pending_batch& batch, std::vector<table_entry>& table) {
     auto written = co_await write_once(batch, table);
     while (written.has_error() && is_no_space(written.error())) {
+        const bool more = co_await release_reserve();
+        if (more) {
+            written = co_await write_once(batch, table);
+            continue;
+        }
         if (!full_) {
             full_ = true;
             ++counters_.no_space;
@@ -82,6 +81,11 @@ task<result<void>> embedded_log::write_with_patience(pending_batch& batch, std::
         written = co_await write_once(batch, table);
     }
     co_return written;
+}
+
+task<bool> embedded_log::release_reserve() {
+    const auto ask = [directory = &directory_] { return directory->release_reserve(); };
+    co_return co_await runtime::submit(directory_.home(), ask);
 }
 
 std::size_t embedded_log::seal_bytes_with(const pending_batch& batch) const {

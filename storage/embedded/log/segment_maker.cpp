@@ -19,7 +19,8 @@ segment_maker::segment_maker(runtime::shard& home, disk& on, log_directory& dire
     : home_(home), disk_(on), directory_(directory), changed_(home), gate_(home) {}
 
 void segment_maker::prepare() {
-    if (making_ || ready_ || stopping_) return;
+    // On a full disk a large one would take the space that a small one needs now.
+    if (making_ || ready_ || stopping_ || directory_.reserve().is_released()) return;
     making_ = true;
     runtime::spawn(gate_, home_, make_in_background());
 }

@@ -24,6 +24,10 @@ weir_test(embedded_log_damage_test
   SOURCES embedded_log_damage_test.cpp
   USES log_conformance_suite
   LABELS unit)
+weir_test(reserve_test
+  SOURCES reserve_test.cpp
+  USES log_conformance_suite
+  LABELS unit)
 weir_test(embedded_log_exhaustive_test
   SOURCES embedded_log_exhaustive_test.cpp
   USES log_conformance_suite
