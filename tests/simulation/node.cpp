@@ -31,7 +31,13 @@ node::node(runtime::simulation::world& world, storage::simulated::disk_image& im
             *mine->log, static_cast<std::uint16_t>(pipeline::record_type::blob_piece));
         mine->state = std::make_unique<pipeline::shard_state>(*mine->home, *mine->log, *mine->archive, *mine->blobs,
                                                               options.partition_bits, 10'000);
-        mine->worker = std::make_unique<fake_worker>(world, outside);
+        if (options.make_worker) {
+            mine->worker = options.make_worker();
+        } else {
+            auto fake = std::make_unique<fake_worker>(world, outside);
+            mine->healable = fake.get();
+            mine->worker = std::move(fake);
+        }
         mine->coordinator = std::make_unique<stages::coordinator::coordinator>(mine->state->table, options.seats);
         mine->hand_over = std::make_unique<stages::result::hand_over>(*mine->state);
         mine->saga = std::make_unique<stages::saga::script_saga>(*mine->state, *mine->coordinator, *mine->worker,
@@ -77,7 +83,8 @@ void node::start() {
 }
 
 void node::heal() {
-    for (auto& mine : shards_) mine->worker->heal();
+    for (auto& mine : shards_)
+        if (mine->healable != nullptr) mine->healable->heal();
 }
 
 std::size_t node::waiting_for_archive() const {

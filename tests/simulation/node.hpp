@@ -2,6 +2,7 @@
 // moment and started again on another number of shards.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct node_options {
     std::size_t queued_max = 1000;
     pipeline::snapshot_options snapshots;
     std::uint64_t segment_bytes = 1024 * 1024;
+    // Each shard's worker; without it a fake_worker.
+    std::function<std::unique_ptr<stages::worker::worker>()> make_worker;
 };
 
 // One life of a server.
@@ -70,7 +73,8 @@ class node {
         std::unique_ptr<storage::archive> archive;
         std::unique_ptr<storage::blobs> blobs;
         std::unique_ptr<pipeline::shard_state> state;
-        std::unique_ptr<fake_worker> worker;
+        std::unique_ptr<stages::worker::worker> worker;
+        fake_worker* healable = nullptr;  // the worker, if it is that one
         std::unique_ptr<stages::coordinator::coordinator> coordinator;
         std::unique_ptr<stages::result::hand_over> hand_over;
         std::unique_ptr<stages::saga::script_saga> saga;
