@@ -126,6 +126,21 @@ void server::start_shards() {
         if (!why.empty()) fail(std::move(why));
 }
 
+task<void> server::begin_backups() {
+    std::vector<backup::node_log> logs;
+    for (std::size_t i = 0; i < services_.size(); ++i) logs.push_back({&shards_[i], &services_[i]->log()});
+    backup::node_options options;
+    options.data_directory = process_.values.data_directory;
+    backups_ = std::make_unique<backup::node_backups>(shards_[0], *process_.log_directory, *process_.archive,
+                                                      std::move(logs), options);
+    co_await backups_->start();
+}
+
+task<void> server::end_backups() {
+    co_await backups_->stop();
+    backups_.reset();
+}
+
 task<void> server::listen() {
     const auto listening = co_await front_door_->start();
     if (!listening) fail("cannot listen on " + process_.values.listen.to_string() + ": " + listening.error().message());
@@ -165,8 +180,9 @@ bool server::start() {
     start_shards();
     if (!diagnosis_.empty()) return false;
 
+    shards_.run_and_wait(0, [this] { return begin_backups(); });
     front_door_ = std::make_unique<http::server_group>(process_.map.shards, std::move(engines),
-                                                       front_door_config(process_.values));
+                                                       front_door_config(process_.values), backups_.get());
     shards_.run_and_wait(0, [this] { return listen(); });
     return diagnosis_.empty();
 }
@@ -194,6 +210,7 @@ void server::stop() {
         waiting.emplace_back([this, i] { shards_.run_and_wait(i, [this, i] { return services_[i]->finish(); }); });
     for (auto& one : waiting) one.join();
     shards_.run_and_wait(0, [this] { return front_door_->stop(runtime::seconds(1)); });
+    shards_.run_and_wait(0, [this] { return end_backups(); });
     for (std::size_t i = 0; i < services_.size(); ++i)
         shards_.run_and_wait(i, [this, i] { return services_[i]->stop(); });
     shards_.run_and_wait(0, [this] { return close_directory(); });

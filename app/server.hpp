@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/backup/node_backups.hpp"
 #include "app/shard_services.hpp"
 #include "http/server_group.hpp"
 #include "runtime/shard_thread.hpp"
@@ -34,6 +35,8 @@ class server {
     runtime::task<void> make_shard(runtime::shard& home);
     runtime::task<void> start_shard(std::size_t i, std::string& why);
     void start_shards();
+    runtime::task<void> begin_backups();
+    runtime::task<void> end_backups();
     runtime::task<void> listen();
     runtime::task<void> close_directory();
     runtime::task<void> drop_directory();
@@ -44,6 +47,7 @@ class server {
     std::string executor_;
     runtime::shard_group shards_;
     std::vector<std::unique_ptr<shard_services>> services_;
+    std::unique_ptr<backup::node_backups> backups_;  // of shard 0
     std::unique_ptr<http::server_group> front_door_;
     std::string diagnosis_;
 };

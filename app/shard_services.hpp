@@ -37,6 +37,7 @@ class shard_services {
 
     // The engine must exist on every shard before the first of them is started.
     [[nodiscard]] pipeline::engine_service& engine() { return *engine_; }
+    [[nodiscard]] storage::embedded::embedded_log& log() { return *log_; }
     // Starts the executor, opens the partitions and takes up what was left unfinished.
     runtime::task<runtime::result<void>> start();
     // Why start() failed.

@@ -12,6 +12,8 @@
 
 namespace http {
 
+class backups;
+
 // What one shard's front door counts, in the shard's registry.
 struct server_metrics {
     explicit server_metrics(runtime::metrics_registry& registry);
@@ -31,11 +33,13 @@ struct server_metrics {
 
 // Shard: its own only. Lives as long as its server.
 struct environment {
-    environment(runtime::shard& at, pipeline::engine& e, const server_config& c, std::vector<runtime::shard*> all)
+    environment(runtime::shard& at, pipeline::engine& e, const server_config& c, std::vector<runtime::shard*> all,
+                class backups* makes_backups)
         : home(at),
           engine(e),
           config(c),
           shards(std::move(all)),
+          backups(makes_backups),
           metrics(at.metrics()),
           executes(c.limits.json_depth_max, c.limits.errors_max) {}
 
@@ -43,6 +47,7 @@ struct environment {
     pipeline::engine& engine;
     const server_config& config;
     std::vector<runtime::shard*> shards;  // of the whole server, by their ids
+    class backups* backups;               // null where none are made
     server_metrics metrics;
     api::execute_reader executes;
     bool draining = false;  // takes no new work

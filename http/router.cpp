@@ -3,6 +3,7 @@
 #include <array>
 
 #include "http/api/admin.hpp"
+#include "http/api/backups.hpp"
 #include "http/api/documents.hpp"
 #include "http/api/events.hpp"
 #include "http/api/execute.hpp"
@@ -29,6 +30,9 @@ constexpr std::array table = {
     route{method::get, "/api/v1/k8s-limits", "get_limits", api::get_limits},
     route{method::get, "/api/v1/example-scripts", "get_example_scripts", api::get_example_scripts},
     route{method::get, "/api/v1/admin/stuck", "list_stuck", api::get_stuck},
+    route{method::post, "/api/v1/admin/backups", "make_backup", api::make_backup, true},
+    route{method::delete_, "/api/v1/admin/backups/{id}", "remove_backup", api::remove_backup},
+    route{method::get, "/api/v1/admin/backups/{id}/files/{number}", "get_backup_file", api::get_backup_file},
     route{method::get, "/livez", "livez", api::livez},
     route{method::get, "/readyz", "readyz", api::readyz},
     route{method::get, "/metrics", "metrics", api::metrics},

@@ -35,8 +35,8 @@ task<void> run_connection(std::unique_ptr<connection> one) { co_await one->run()
 }  // namespace
 
 server::server(runtime::shard& home, pipeline::engine& engine, const server_config& config,
-               std::vector<runtime::shard*> shards)
-    : environment_(home, engine, config, std::move(shards)),
+               std::vector<runtime::shard*> shards, backups* makes_backups)
+    : environment_(home, engine, config, std::move(shards), makes_backups),
       connections_max_(std::max<std::size_t>(1, config.limits.connections_max / environment_.shards.size())),
       quota_(config.limits.sse_connections_max, config.limits.sse_user_connections_max),
       gate_(home) {}

@@ -25,7 +25,7 @@ class connection;
 class server {
   public:
     server(runtime::shard& home, pipeline::engine& engine, const server_config& config,
-           std::vector<runtime::shard*> shards);
+           std::vector<runtime::shard*> shards, backups* makes_backups);
     ~server();
     server(const server&) = delete;
     server& operator=(const server&) = delete;

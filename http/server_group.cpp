@@ -9,8 +9,8 @@ using runtime::result;
 using runtime::task;
 
 server_group::server_group(std::vector<runtime::shard*> shards, std::vector<pipeline::engine*> engines,
-                           server_config config)
-    : shards_(std::move(shards)), engines_(std::move(engines)), config_(std::move(config)) {
+                           server_config config, backups* makes_backups)
+    : shards_(std::move(shards)), engines_(std::move(engines)), config_(std::move(config)), backups_(makes_backups) {
     WEIR_ASSERT(!shards_.empty() && shards_.size() == engines_.size());
 }
 
@@ -20,7 +20,9 @@ server_group::~server_group() { WEIR_ASSERT(servers_.empty()); }
 task<void> server_group::make_servers() {
     std::vector<server*> peers;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-        const auto make = [this, i] { return std::make_unique<server>(*shards_[i], *engines_[i], config_, shards_); };
+        const auto make = [this, i] {
+            return std::make_unique<server>(*shards_[i], *engines_[i], config_, shards_, backups_);
+        };
         servers_.push_back(co_await runtime::submit(*shards_[i], make));
         peers.push_back(servers_.back().get());
     }

@@ -18,8 +18,9 @@ namespace http {
 // after stop(); engines outlive it. Cancellation: none of its tasks is to be cancelled.
 class server_group {
   public:
-    // `engines` stand in the order of `shards`, whose ids are their places.
-    server_group(std::vector<runtime::shard*> shards, std::vector<pipeline::engine*> engines, server_config config);
+    // `engines` stand in the order of `shards`, whose ids are their places. `makes_backups` outlives it; may be null.
+    server_group(std::vector<runtime::shard*> shards, std::vector<pipeline::engine*> engines, server_config config,
+                 backups* makes_backups = nullptr);
     ~server_group();
 
     // Binds on every shard, then accepts on every shard. On an error nothing listens, and stop() need not be called.
@@ -40,6 +41,7 @@ class server_group {
     std::vector<runtime::shard*> shards_;
     std::vector<pipeline::engine*> engines_;
     server_config config_;
+    backups* backups_;
     std::vector<std::unique_ptr<server>> servers_;
     std::uint16_t port_ = 0;
 };

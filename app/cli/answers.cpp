@@ -159,4 +159,22 @@ std::optional<std::vector<stuck_item>> parse_stuck(std::string_view json) {
     });
 }
 
+std::optional<backup_list> parse_backup(std::string_view json) {
+    return with_object(json, [](const dom::object& root) -> std::optional<backup_list> {
+        const auto files = member<dom::array>(root, "files");
+        backup_list out;
+        out.id = text(root, "backup_id");
+        out.created_at = text(root, "created_at");
+        if (!files || out.id.empty()) return std::nullopt;
+        for (const dom::element item : *files) {
+            dom::object object;
+            if (item.get(object) != simdjson::SUCCESS) return std::nullopt;
+            const auto bytes = member<std::uint64_t>(object, "bytes");
+            if (!bytes) return std::nullopt;
+            out.files.push_back({text(object, "path"), *bytes});
+        }
+        return out;
+    });
+}
+
 }  // namespace app::cli

@@ -78,6 +78,16 @@ struct stuck_item {
     std::string why;
 };
 
+struct backup_item {
+    std::string path;
+    std::uint64_t bytes = 0;
+};
+struct backup_list {
+    std::string id;
+    std::string created_at;
+    std::vector<backup_item> files;
+};
+
 bool is_terminal_status(std::string_view status);
 
 // Nothing when the text is not what it should be.
@@ -86,5 +96,6 @@ std::optional<execution_page> parse_execution_page(std::string_view json);
 std::optional<stream_event> parse_stream_event(std::string_view json);
 std::optional<problem> parse_problem(std::string_view json);
 std::optional<std::vector<stuck_item>> parse_stuck(std::string_view json);
+std::optional<backup_list> parse_backup(std::string_view json);
 
 }  // namespace app::cli

@@ -18,6 +18,7 @@ task<outcome<int>> dispatch(session& with, const any_command& command) {
     if (const auto* show = std::get_if<show_command>(&command)) return show_execution(with, *show);
     if (const auto* list = std::get_if<list_command>(&command)) return list_executions(with, *list);
     if (const auto* cancel = std::get_if<cancel_command>(&command)) return cancel_executions(with, *cancel);
+    if (const auto* backup = std::get_if<backup_command>(&command)) return backup_server(with, *backup);
     return list_stuck(with);
 }
 
@@ -67,7 +68,7 @@ int run_command_line(std::vector<std::string> arguments) {
     // A reader that has gone (weir logs | head) is met where standard output is written; a socket must not end us.
     std::signal(SIGPIPE, SIG_IGN);
     const char* server = std::getenv("WEIR_SERVER");
-    const auto line = parse_command_line(std::move(arguments), server == nullptr ? "" : server);
+    auto line = parse_command_line(std::move(arguments), server == nullptr ? "" : server);
     if (!line.parsed) {
         const terminal plain(color_choice::never);
         if (line.exit_code == 0) {
@@ -84,6 +85,12 @@ int run_command_line(std::vector<std::string> arguments) {
         return examine_machine(text, output, *doctor);
     if (const auto* verify = std::get_if<verify_command>(&line.parsed->command))
         return verify_log(text, output, *verify);
+    if (const auto* restore = std::get_if<restore_command>(&line.parsed->command))
+        return restore_backup(text, output, *restore);
+    if (const auto* backup = std::get_if<backup_command>(&line.parsed->command)) {
+        if (!backup->from_server()) return backup_directory(text, output, *backup);
+        line.parsed->common.server = backup->from;
+    }
     return run_with_server(*line.parsed, text);
 }
 

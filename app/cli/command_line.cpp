@@ -39,6 +39,8 @@ struct parsed_values {
     cancel_command cancel;
     verify_command verify;
     doctor_command doctor;
+    backup_command backup;
+    restore_command restore;
 };
 
 void add_common(CLI::App& app, parsed_values& values) {
@@ -107,6 +109,19 @@ void add_reading(CLI::App& app, parsed_values& values) {
     list->add_option("--cursor", values.list.cursor, "Go on where a list ended")->type_name("CURSOR");
 }
 
+void add_backups(CLI::App& app, parsed_values& values) {
+    auto* backup = app.add_subcommand("backup", "Copy a node's whole state, while its server runs or not");
+    backup->add_option("from", values.backup.from, "The server's address, or a data directory that no server uses")
+        ->required()
+        ->type_name("SERVER|DIR");
+    backup->add_option("target", values.backup.target, "A new or empty directory")->required()->type_name("TARGET");
+    auto* restore = app.add_subcommand("restore", "Make a data directory of a backup");
+    restore->add_option("source", values.restore.source, "The backup")->required()->type_name("SOURCE");
+    restore->add_option("directory", values.restore.directory, "A new or empty directory")
+        ->required()
+        ->type_name("DIR");
+}
+
 void add_rest(CLI::App& app, parsed_values& values) {
     auto* cancel = app.add_subcommand("cancel", "Ask executions to end");
     cancel->add_option("id", values.cancel.ids, "Execution ids")->required()->type_name("ID");
@@ -142,6 +157,8 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
     if (app.got_subcommand("admin")) return stuck_command{};
     if (app.got_subcommand("log")) return values.verify;
     if (app.got_subcommand("doctor")) return values.doctor;
+    if (app.got_subcommand("backup")) return values.backup;
+    if (app.got_subcommand("restore")) return values.restore;
     return version_command{};
 }
 
@@ -158,6 +175,7 @@ parsed_command_line parse_command_line(std::vector<std::string> arguments, const
     app.set_version_flag("--version", "");
     add_run(app, values);
     add_reading(app, values);
+    add_backups(app, values);
     add_rest(app, values);
     app.footer(
         "Exit codes: 0 ok, 1 the run failed, 2 usage, 3 not found, 4 not allowed, 5 conflict, 6 limited,\n"

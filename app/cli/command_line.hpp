@@ -67,10 +67,22 @@ struct doctor_command {
     std::string directory = "./data";
 };
 
+// A running server's, or a data directory's that no server uses.
+struct backup_command {
+    std::string from;  // a server's address or a directory
+    std::string target;
+    [[nodiscard]] bool from_server() const { return from.starts_with("http://") || from.starts_with("https://"); }
+};
+
+struct restore_command {
+    std::string source;
+    std::string directory;
+};
+
 struct version_command {};
 
 using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
-                                 verify_command, doctor_command, version_command>;
+                                 verify_command, doctor_command, backup_command, restore_command, version_command>;
 
 struct command_line {
     common_options common;

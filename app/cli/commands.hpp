@@ -12,10 +12,13 @@ runtime::task<outcome<int>> show_execution(session& with, show_command what);
 runtime::task<outcome<int>> list_executions(session& with, list_command what);
 runtime::task<outcome<int>> cancel_executions(session& with, cancel_command what);
 runtime::task<outcome<int>> list_stuck(session& with);
+runtime::task<outcome<int>> backup_server(session& with, backup_command what);
 
 // Without a server.
 int print_version(const terminal& text, output_format output);
 int examine_machine(const terminal& text, output_format output, const doctor_command& what);
+int backup_directory(const terminal& text, output_format output, const backup_command& what);
+int restore_backup(const terminal& text, output_format output, const restore_command& what);
 int verify_log(const terminal& text, output_format output, const verify_command& what);
 
 }  // namespace app::cli

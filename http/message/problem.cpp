@@ -69,6 +69,9 @@ constexpr std::array kinds = {
     problem_kind{"unsupported_media_type", 415, "Unsupported media type", false, "The body must be application/json."},
     problem_kind{"range_not_satisfiable", 416, "Range not satisfiable", false, "The range lies beyond the end."},
     problem_kind{"not_allowed", 403, "Not allowed", false, "You may not do this; an operator may."},
+    problem_kind{"backup_in_progress", 409, "Backup in progress", true,
+                 "There is a backup already; it goes when it is removed, or some minutes after it was last read."},
+    problem_kind{"backup_failed", 500, "Backup failed", true, "The backup could not be made or read; detail says why."},
     problem_kind{"not_ready", 503, "Not ready", true, "The server does not take work yet."},
 };
 

@@ -1,6 +1,7 @@
 #include "storage/embedded/archive/archive_database.hpp"
 
 #include <rocksdb/snapshot.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include <filesystem>
 #include <map>
@@ -172,6 +173,17 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
         documents.push_back(std::move(found->summary));
     }
     return documents;
+}
+
+result<void> archive_database::checkpoint(const std::string& folder, std::string& diagnosis) {
+    rocksdb::Checkpoint* raw = nullptr;
+    auto status = rocksdb::Checkpoint::Create(state_->db.get(), &raw);
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+    // 0: what is in memory is flushed first, since no other log has it.
+    if (status.ok()) status = checkpoint->CreateCheckpoint(folder, 0);
+    if (status.ok()) return {};
+    diagnosis = status.ToString();
+    return code_of(status);
 }
 
 archive_sequence archive_database::latest() const { return state_->db->GetLatestSequenceNumber(); }

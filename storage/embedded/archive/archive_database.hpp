@@ -51,6 +51,8 @@ class archive_database {
     runtime::result<retention_step> remove_oldest(const retention_limits& limits, runtime::utc_time now,
                                                   std::size_t documents_max, archive_sequence durable_through);
     [[nodiscard]] archive_totals totals() const;
+    // See archive_store::checkpoint.
+    runtime::result<void> checkpoint(const std::string& folder, std::string& diagnosis);
     // Of the last document that was written.
     [[nodiscard]] archive_sequence latest() const;
 

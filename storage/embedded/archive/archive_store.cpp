@@ -82,6 +82,10 @@ std::unique_ptr<archive> archive_store::open_shard(runtime::shard& home) {
     return std::make_unique<shard_archive>(*this, home);
 }
 
+runtime::result<void> archive_store::checkpoint(const std::string& folder, std::string& diagnosis) {
+    return database_->checkpoint(folder, diagnosis);
+}
+
 std::string archive_store::describe() const {
     std::string text = "rocksdb in " + options_.directory;
     const std::string failure = fronts_->last_failure();

@@ -70,6 +70,10 @@ class archive_store {
     // The shard's own archive. It is used, and stopped, on that shard alone.
     std::unique_ptr<archive> open_shard(runtime::shard& home);
 
+    // Blocks. Makes `folder`, which must not exist, with the archive as it is now, flushed; files are shared with the
+    // archive where the file system is the same, so that it takes next to no space.
+    runtime::result<void> checkpoint(const std::string& folder, std::string& diagnosis);
+
     [[nodiscard]] const archive_options& options() const { return options_; }
     [[nodiscard]] const archive_counters& counters() const { return counters_; }
     // For /readyz?verbose: where it is, and the last failure if the newest write or flush failed,

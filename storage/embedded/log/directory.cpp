@@ -157,6 +157,7 @@ bool log_directory::may_go(segment& which) {
 }
 
 void log_directory::free_what_may_go() {
+    if (holds_ > 0) return;
     for (auto it = segments_.begin(); it != segments_.end();) {
         if (!may_go(it->second)) {
             ++it;

@@ -103,6 +103,17 @@ class log_directory {
     [[nodiscard]] const recovery_report& recovered() const { return report_; }
     [[nodiscard]] const reserve_file& reserve() const { return reserve_; }
 
+    // For a backup: until let_go() no segment is removed or used again. Holds are counted.
+    void hold();
+    void let_go();
+    // The files that hold this node's log as far as each log of this life has come by `ends`, and how much of each
+    // counts. META is one of them.
+    struct file_part {
+        std::string name;
+        std::uint64_t bytes = 0;
+    };
+    [[nodiscard]] std::vector<file_part> files_until(const std::map<log_id, log_position>& ends) const;
+
     // For the command line, metrics and tests.
     struct counters {
         std::uint64_t segments = 0;  // that hold records
@@ -184,6 +195,7 @@ class log_directory {
     std::uint64_t logs_clean_ = 0;
     counters counters_;
     reserve_file reserve_;
+    std::uint64_t holds_ = 0;
     bool opened_ = false;
     bool only_looks_ = false;
     runtime::gate gate_;

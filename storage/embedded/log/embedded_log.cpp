@@ -151,6 +151,11 @@ void embedded_log::release(partition_id partition, offset below) {
     open_partition* const p = find(partition);
     // What is not durable yet cannot be given up: a crash could still bring it back in part.
     if (p == nullptr) return;
+    if (holds_releases_) {
+        offset& held = held_releases_[partition];
+        held = std::max(held, below);
+        return;
+    }
     below = std::min(below, p->committed + 1);
     if (below <= p->released) return;
     drop_places(*p, below);

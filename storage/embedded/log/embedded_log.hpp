@@ -72,6 +72,16 @@ class embedded_log final : public log {
     [[nodiscard]] bool lives_on_reserve() const override;
     [[nodiscard]] std::string describe() const override;
 
+    // For a backup (storage/embedded/backup). Between hold_releases() and let_releases_go() a release is remembered and
+    // takes no effect: what the log held, it holds.
+    void hold_releases();
+    void let_releases_go();
+    // Returns when nothing is being written, with the end of what is durable; nothing more is written until resume().
+    // Appends are taken meanwhile. Fails when the log has failed or stops.
+    task<result<log_position>> pause();
+    void resume();
+    [[nodiscard]] log_id id() const { return id_; }
+
     [[nodiscard]] const log_counters& counters() const { return counters_; }
     [[nodiscard]] std::size_t pending_bytes() const { return pending_bytes_; }
     // Why open() failed or writing stopped: file and position where there is one. Empty otherwise.
@@ -177,6 +187,10 @@ class embedded_log final : public log {
 
     std::vector<slot> slots_;
     std::vector<std::uint32_t> free_slots_;
+
+    std::map<partition_id, offset> held_releases_;
+    bool holds_releases_ = false;
+    bool paused_ = false;
 
     std::optional<runtime::timer_queue::ticket> timer_;
     log_counters counters_;

@@ -22,6 +22,10 @@ std::size_t seal_bytes(std::size_t partitions) {
 
 task<void> embedded_log::write_loop() {
     while (!failed_) {
+        if (paused_ && !giving_up_) {
+            co_await work_.wait();
+            continue;
+        }
         if (batch_is_due() || release_is_due()) {
             co_await write_next();
             continue;

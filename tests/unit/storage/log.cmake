@@ -6,6 +6,10 @@ weir_test(embedded_log_test
   SOURCES embedded_log_test.cpp
   USES weir_log weir_embedded_disk
   LABELS unit)
+weir_test(log_backup_test
+  SOURCES log_backup_test.cpp
+  USES weir_log weir_embedded_disk
+  LABELS unit)
 
 # What every storage::log promises, and the rigs that it is shown on.
 add_library(log_conformance_suite OBJECT

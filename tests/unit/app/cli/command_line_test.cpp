@@ -54,6 +54,11 @@ TEST(command_line, takes_the_other_commands) {
     EXPECT_EQ(parse<verify_command>({"log", "verify"}).directory, "./data");
     EXPECT_EQ(parse<verify_command>({"log", "verify", "/x"}).directory, "/x");
     EXPECT_EQ(parse<verify_command>({"log", "verify", "--data", "/x"}).directory, "/x");
+    EXPECT_TRUE(parse<backup_command>({"backup", "http://127.0.0.1:1", "/t"}).from_server());
+    EXPECT_FALSE(parse<backup_command>({"backup", "./data", "/t"}).from_server());
+    EXPECT_EQ(parse<backup_command>({"backup", "./data", "/t"}).target, "/t");
+    EXPECT_EQ(parse<restore_command>({"restore", "/t", "/d"}).source, "/t");
+    EXPECT_EQ(parse<restore_command>({"restore", "/t", "/d"}).directory, "/d");
     parse<version_command>({"version"});
     parse<version_command>({"--version"});
 }
