@@ -83,6 +83,9 @@ int run_command_line(std::vector<std::string> arguments) {
     if (std::holds_alternative<version_command>(line.parsed->command)) return print_version(text, output);
     if (const auto* doctor = std::get_if<doctor_command>(&line.parsed->command))
         return examine_machine(text, output, *doctor);
+    if (const auto* dump = std::get_if<dump_command>(&line.parsed->command)) return dump_log(text, output, *dump);
+    if (const auto* repair = std::get_if<repair_command>(&line.parsed->command))
+        return repair_log(text, output, *repair);
     if (const auto* verify = std::get_if<verify_command>(&line.parsed->command))
         return verify_log(text, output, *verify);
     if (const auto* restore = std::get_if<restore_command>(&line.parsed->command))

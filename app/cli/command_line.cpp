@@ -14,6 +14,23 @@ std::string check_pair(const std::string& text) {
     return equals == std::string::npos || equals == 0 ? "\"" + text + "\" is not of the form KEY=VALUE" : std::string();
 }
 
+// "file:position".
+std::string check_place(const std::string& text) {
+    const auto colon = text.rfind(':');
+    const bool good = colon != std::string::npos && colon > 0 && colon + 1 < text.size() && text.size() - colon < 20 &&
+                      text.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+    return good ? std::string() : "\"" + text + "\" is not of the form FILE:POSITION";
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> split_places(const std::vector<std::string>& texts) {
+    std::vector<std::pair<std::string, std::uint64_t>> out;
+    for (const auto& text : texts) {
+        const auto colon = text.rfind(':');
+        out.emplace_back(text.substr(0, colon), std::stoull(text.substr(colon + 1)));
+    }
+    return out;
+}
+
 text_pairs split_pairs(const std::vector<std::string>& texts) {
     text_pairs out;
     for (const auto& text : texts) {
@@ -38,6 +55,9 @@ struct parsed_values {
     std::vector<std::string> list_labels;
     cancel_command cancel;
     verify_command verify;
+    dump_command dump;
+    repair_command repair;
+    std::vector<std::string> drop_after;
     doctor_command doctor;
     backup_command backup;
     restore_command restore;
@@ -130,6 +150,17 @@ void add_rest(CLI::App& app, parsed_values& values) {
     admin->add_subcommand("stuck", "List executions that nothing will move on; ends with 1 if there are any");
     auto* log = app.add_subcommand("log", "The log on disk");
     log->require_subcommand(1);
+    auto* dump = log->add_subcommand("dump", "Print the records of a data directory that no server uses, one a line");
+    dump->add_option("directory,--data", values.dump.directory, "Data directory [./data]")->type_name("DIR");
+    dump->add_option("--partition", values.dump.partition, "Only this partition")->type_name("P");
+    dump->add_option("--from", values.dump.from, "Only offsets from here on")->type_name("OFFSET");
+    auto* repair = log->add_subcommand("repair", "Cut off what follows a damaged place; the log as it was is kept");
+    repair->add_option("directory,--data", values.repair.directory, "Data directory [./data]")->type_name("DIR");
+    repair->add_option("--drop-after", values.drop_after, "The place, as the diagnosis names it; repeatable")
+        ->required()
+        ->type_name("FILE:POSITION")
+        ->check(check_place)
+        ->allow_extra_args(false);
     auto* verify = log->add_subcommand("verify", "Check every record of a data directory that no server uses");
     verify->add_option("directory,--data", values.verify.directory, "Data directory [./data]")->type_name("DIR");
     auto* doctor = app.add_subcommand("doctor", "Check whether this machine can keep the server's promises");
@@ -155,7 +186,13 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
     }
     if (app.got_subcommand("cancel")) return values.cancel;
     if (app.got_subcommand("admin")) return stuck_command{};
-    if (app.got_subcommand("log")) return values.verify;
+    if (app.got_subcommand("log")) {
+        const auto* log = app.get_subcommand("log");
+        if (log->got_subcommand("dump")) return values.dump;
+        if (!log->got_subcommand("repair")) return values.verify;
+        values.repair.drop_after = split_places(values.drop_after);
+        return values.repair;
+    }
     if (app.got_subcommand("doctor")) return values.doctor;
     if (app.got_subcommand("backup")) return values.backup;
     if (app.got_subcommand("restore")) return values.restore;

@@ -62,6 +62,18 @@ struct verify_command {
     std::string directory = "./data";
 };
 
+struct dump_command {
+    std::string directory = "./data";
+    std::optional<std::uint32_t> partition;  // none: all
+    std::uint64_t from = 0;                  // offsets below are left out
+};
+
+struct repair_command {
+    std::string directory = "./data";
+    // Files of the log and positions in them, as a diagnosis names them.
+    std::vector<std::pair<std::string, std::uint64_t>> drop_after;
+};
+
 // Whether this machine can keep the server's promises.
 struct doctor_command {
     std::string directory = "./data";
@@ -81,8 +93,9 @@ struct restore_command {
 
 struct version_command {};
 
-using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
-                                 verify_command, doctor_command, backup_command, restore_command, version_command>;
+using any_command =
+    std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command, verify_command,
+                 dump_command, repair_command, doctor_command, backup_command, restore_command, version_command>;
 
 struct command_line {
     common_options common;

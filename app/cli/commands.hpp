@@ -19,6 +19,8 @@ int print_version(const terminal& text, output_format output);
 int examine_machine(const terminal& text, output_format output, const doctor_command& what);
 int backup_directory(const terminal& text, output_format output, const backup_command& what);
 int restore_backup(const terminal& text, output_format output, const restore_command& what);
+int dump_log(const terminal& text, output_format output, const dump_command& what);
+int repair_log(const terminal& text, output_format output, const repair_command& what);
 int verify_log(const terminal& text, output_format output, const verify_command& what);
 
 }  // namespace app::cli

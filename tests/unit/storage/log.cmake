@@ -32,6 +32,10 @@ weir_test(reserve_test
   SOURCES reserve_test.cpp
   USES log_conformance_suite
   LABELS unit)
+weir_test(log_tools_test
+  SOURCES log_tools_test.cpp
+  USES log_conformance_suite
+  LABELS unit)
 weir_test(embedded_log_exhaustive_test
   SOURCES embedded_log_exhaustive_test.cpp
   USES log_conformance_suite

@@ -52,6 +52,17 @@ TEST(command_line, takes_the_other_commands) {
     EXPECT_EQ(parse<cancel_command>({"cancel", "A", "B"}).ids, (strings{"A", "B"}));
     parse<stuck_command>({"admin", "stuck"});
     EXPECT_EQ(parse<verify_command>({"log", "verify"}).directory, "./data");
+    const auto dump = parse<dump_command>({"log", "dump", "/x", "--partition", "7", "--from", "12"});
+    EXPECT_EQ(dump.directory, "/x");
+    EXPECT_EQ(dump.partition, 7U);
+    EXPECT_EQ(dump.from, 12U);
+    const auto repair = parse<repair_command>({"log", "repair", "--drop-after", "/a:b/1-0-1.segment:4096", "/x"});
+    EXPECT_EQ(repair.directory, "/x");
+    ASSERT_EQ(repair.drop_after.size(), 1U);
+    EXPECT_EQ(repair.drop_after[0].first, "/a:b/1-0-1.segment");
+    EXPECT_EQ(repair.drop_after[0].second, 4096U);
+    EXPECT_EQ(parse_command_line({"log", "repair", "/x"}, "").exit_code, 2) << "without a place there is nothing to do";
+    EXPECT_EQ(parse_command_line({"log", "repair", "--drop-after", "file", "/x"}, "").exit_code, 2);
     EXPECT_EQ(parse<verify_command>({"log", "verify", "/x"}).directory, "/x");
     EXPECT_EQ(parse<verify_command>({"log", "verify", "--data", "/x"}).directory, "/x");
     EXPECT_TRUE(parse<backup_command>({"backup", "http://127.0.0.1:1", "/t"}).from_server());
