@@ -103,7 +103,7 @@ task<result<void>> engine_service::start() {
         state_.journal.pin(e->partition, e->first_offset);
         if (e->is_ended()) {
             saga_.hand_over(e);
-        } else {
+        } else if (!runtime::planted(runtime::planted_bug::left_at_recovery)) {
             saga_.begin(e);
         }
     }
@@ -226,6 +226,7 @@ task<outcome<accepted>> engine_service::replay_here(principal who, key_table::en
 }
 
 task<outcome<void>> engine_service::after_commit(std::shared_ptr<execution> e) {
+    if (runtime::planted(runtime::planted_bug::read_before_commit)) co_return outcome<void>();
     const auto committed = co_await state_.journal.durable(e->partition, e->last_offset);
     if (!committed) co_return storage_failure(committed.error());
     co_return outcome<void>();
@@ -291,7 +292,9 @@ task<void> engine_service::maintain() {
         return e && !e->is_ended();
     };
     while (co_await runtime::sleep_for(runtime::seconds(1), stop_.get_token())) {
-        state_.keys.expire(state_.home.time().utc(), is_open);
+        auto now = state_.home.time().utc();
+        if (runtime::planted(runtime::planted_bug::keys_expire_at_once)) now.microseconds_since_epoch = INT64_MAX;
+        state_.keys.expire(now, is_open);
         for (const auto partition : partitions_) {
             if (keys_hold_too_much(partition)) co_await rewrite_keys(partition);
         }

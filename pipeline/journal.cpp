@@ -4,6 +4,7 @@
 #include <boost/asio/as_tuple.hpp>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
 
@@ -84,7 +85,8 @@ void journal::committed(partition_id partition, offset through) {
     auto& where = state(partition);
     WEIR_ASSERT(through >= where.durable && through < where.next);
     where.durable = through;
-    while (!where.waiters.empty() && where.waiters.front().at <= through) {
+    const offset woken = through + (runtime::planted(runtime::planted_bug::woken_early) ? 1 : 0);
+    while (!where.waiters.empty() && where.waiters.front().at <= woken) {
         auto resume = std::move(where.waiters.front().resume);
         where.waiters.pop_front();
         home_.post([resume = std::move(resume)]() mutable { resume(error_code()); });

@@ -1,6 +1,7 @@
 #include "pipeline/transitions.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
 
@@ -126,7 +127,7 @@ result<void> transitions::request_cancellation(execution& e) {
 
 task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
     const auto appended = co_await append(e, record_type::scheduled, 1, {});
-    if (!appended) co_return appended;
+    if (!appended || runtime::planted(runtime::planted_bug::launch_before_intention)) co_return appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 

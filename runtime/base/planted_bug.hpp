@@ -11,6 +11,19 @@ enum class planted_bug : int {
     answer_before_commit = 2,      // an accepted post is answered at once
     forgotten_timer = 3,           // a retry's backoff is never waited out
     released_before_snapshot = 4,  // old records go before the snapshot that replaces them is there
+    launch_before_intention = 10,  // a program starts before the log has its attempt's number
+    seat_kept = 11,                // a seat that was left is not handed out again
+    key_forgotten = 12,            // recovery leaves idempotency keys out
+    gone_before_archived = 13,     // the log lets go of what the archive has not confirmed
+    events_before_commit = 14,     // a subscriber sees events that are not durable
+    event_skipped = 15,            // a subscriber that reads from the archive misses one event
+    epoch_reused = 16,             // a start takes the epoch of the one before it
+    torn_batch_read = 17,          // recovery does not check a batch's sum
+    end_left_behind = 18,          // the archived document lacks the last record
+    woken_early = 19,              // a commit wakes who waits for the record after it
+    keys_expire_at_once = 20,      // idempotency keys do not live
+    read_before_commit = 21,       // a view is shown that is not durable
+    left_at_recovery = 22,         // nobody takes up what was queued
 };
 
 #ifdef WEIR_PLANTED_BUGS

@@ -1,6 +1,7 @@
 #include "stages/coordinator/coordinator.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/planted_bug.hpp"
 
 namespace stages::coordinator {
 
@@ -19,6 +20,7 @@ void coordinator::leave(pipeline::execution& e) {
 void coordinator::vacate(pipeline::execution& e) {
     WEIR_ASSERT(e.has_seat && seated_ > 0);
     e.has_seat = false;
+    if (runtime::planted(runtime::planted_bug::seat_kept)) return;
     --seated_;
     hand_out();
 }

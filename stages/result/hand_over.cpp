@@ -1,5 +1,6 @@
 #include "stages/result/hand_over.hpp"
 
+#include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 
 namespace stages::result {
@@ -38,6 +39,7 @@ std::vector<storage::document::chunk> cut(std::vector<storage::record> records) 
         some.clear();
         bytes = 0;
     };
+    if (runtime::planted(runtime::planted_bug::end_left_behind)) records.pop_back();
     for (auto& record : records) {
         const bool is_blob = record.header.type == static_cast<std::uint16_t>(pipeline::record_type::blob_piece);
         const bool follows_blobs = !some.empty() && some.front().header.first_event == 0 && !is_blob;
@@ -97,11 +99,15 @@ task<bool> hand_over::put_batch() {
     std::vector<std::pair<runtime::partition_id, storage::offset>> pins;
     pins.reserve(taken.size());
     for (const auto& e : taken) pins.emplace_back(e->partition, e->first_offset);
-    auto confirmed = [this, pins = std::move(pins)] {
+    runtime::unique_function<void()> confirmed = [this, pins = std::move(pins)] {
         unconfirmed_ -= pins.size();
         for (const auto& [partition, first] : pins) state_.journal.unpin(partition, first);
     };
     unconfirmed_ += taken.size();
+    if (runtime::planted(runtime::planted_bug::gone_before_archived)) {
+        confirmed();
+        confirmed = [] {};
+    }
     const auto put = co_await state_.archive.put(std::move(documents), std::move(confirmed));
     if (!put) {
         unconfirmed_ -= taken.size();

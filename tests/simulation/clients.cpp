@@ -74,6 +74,8 @@ task<void> follow(pipeline::engine& engine, outside_world& outside, execution_id
     }
     const std::unique_ptr<pipeline::subscription> subscription = std::move(*made);
     if (!subscription) {
+        if (outside.lost_cancellation(id))
+            outside.broken("P1: an acknowledged cancellation of " + id.to_string() + " is lost");
         if (!outside.saw_the_end(id)) outside.broken("P3: " + id.to_string() + " claims that its end was seen");
         co_return;
     }
@@ -90,14 +92,17 @@ task<void> follow(pipeline::engine& engine, outside_world& outside, execution_id
 }
 
 task<void> look(pipeline::engine& engine, outside_world& outside, execution_id id) {
+    const std::uint32_t least = outside.most_shown(id);
     const auto view = co_await engine.find(somebody(), id);
     if (!view) {
         if (view.error().code == failure_code::not_found)
             outside.broken("P1: " + id.to_string() + " was acknowledged and is not found");
         co_return;
     }
-    if (view->last_event < outside.last_seen(id))
-        outside.broken("P3: " + id.to_string() + " has fewer events than were delivered");
+    if (view->last_event < least)
+        outside.broken("P3: " + id.to_string() + " has " + std::to_string(view->last_event) + " events and had " +
+                       std::to_string(least));
+    outside.shown(id, view->last_event);
     if (!pipeline::is_terminal(view->status)) co_return;
     outside.ended(id, view->status);
     const auto result = co_await engine.result_of(somebody(), id);

@@ -1,5 +1,7 @@
 #include "tests/simulation/outside_world.hpp"
 
+#include <algorithm>
+
 namespace simulation_tests {
 
 std::string fingerprint(const pipeline::event& e) {
@@ -47,6 +49,24 @@ void outside_world::delivered(execution_id id, std::uint32_t cursor, const pipel
     const auto [end, only] = terminal_.emplace(id, e.number);
     if (end->second != e.number) broken("P2: " + id.to_string() + " has two terminal events");
     if (only) ended(id, e.verdict->status);
+}
+
+void outside_world::shown(execution_id id, std::uint32_t last_event) {
+    auto& most = shown_[id];
+    most = std::max(most, last_event);
+}
+
+std::uint32_t outside_world::most_shown(execution_id id) const {
+    const auto it = shown_.find(id);
+    return std::max(last_seen(id), it == shown_.end() ? 0 : it->second);
+}
+
+bool outside_world::lost_cancellation(execution_id id) const {
+    const auto events = events_.find(id);
+    if (!cancelled_.contains(id) || events == events_.end()) return false;
+    const auto wanted = std::string(pipeline::to_string(pipeline::event_type::execution_cancellation_requested)) + '|';
+    return std::none_of(events->second.begin(), events->second.end(),
+                        [&](const auto& one) { return one.second.starts_with(wanted); });
 }
 
 void outside_world::ended(execution_id id, pipeline::status how) {

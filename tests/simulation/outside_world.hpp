@@ -26,10 +26,14 @@ class outside_world {
     void delivered(execution_id id, std::uint32_t cursor, const pipeline::event& e);
     // A client was told how an execution ended: always the same way.
     void ended(execution_id id, pipeline::status how);
+    // A client was shown that there are so many events: who asks later is never shown fewer.
+    void shown(execution_id id, std::uint32_t last_event);
+    [[nodiscard]] std::uint32_t most_shown(execution_id id) const;
     void cancellation_acknowledged(execution_id id) { cancelled_.insert(id); }
 
     [[nodiscard]] const std::map<execution_id, std::string>& acknowledged() const { return acknowledged_; }
-    [[nodiscard]] const std::set<execution_id>& cancelled() const { return cancelled_; }
+    // True when an acknowledged cancellation is missing from the events, all of which were delivered.
+    [[nodiscard]] bool lost_cancellation(execution_id id) const;
     [[nodiscard]] std::uint32_t last_seen(execution_id id) const;
     [[nodiscard]] bool saw_the_end(execution_id id) const { return terminal_.contains(id); }
 
@@ -45,6 +49,7 @@ class outside_world {
     std::map<std::pair<execution_id, std::uint32_t>, int> starts_;
     std::map<execution_id, std::map<std::uint32_t, std::string>> events_;
     std::map<execution_id, std::uint32_t> terminal_;
+    std::map<execution_id, std::uint32_t> shown_;
     std::map<execution_id, pipeline::status> ends_;
     std::set<execution_id> cancelled_;
     std::vector<std::string> broken_;

@@ -117,7 +117,9 @@ class run {
             outside_.sometimes["an execution was written again"] += taken;
     }
 
+    // Now and then so soon after a request that its records are on their way to the disk.
     void crash() {
+        for (auto steps = random_.below(60); steps > 0; --steps) world_.step();
         if (!node_->ready()) ++outside_.sometimes["killed while recovering"];
         count_snapshots();
         node_->kill();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/timer.hpp"
 #include "storage/embedded/log/directory.hpp"
@@ -91,7 +92,7 @@ task<result<void>> log_directory::open() {
     report_.was_clean = meta_.clean;
     const auto scanned = co_await scan_all(keys);
     if (scanned.has_error()) co_return scanned;
-    meta_.epoch += 1;
+    if (!runtime::planted(runtime::planted_bug::epoch_reused)) meta_.epoch += 1;
     meta_.partition_bits = options_.partition_bits;
     meta_.clean = false;
     meta_.logs = 0;

@@ -1,5 +1,7 @@
 #include "storage/embedded/log/scan.hpp"
 
+#include "runtime/base/planted_bug.hpp"
+
 #include <algorithm>
 
 namespace storage::embedded {
@@ -90,7 +92,7 @@ task<scan_report> scan_segment(disk_file& file, segment_header segment, std::str
             fail(report, whole.error(), path, position, "cannot be read: " + whole.error().message());
             co_return report;
         }
-        if (!body_is_whole(header, *whole)) {
+        if (!body_is_whole(header, *whole) && !runtime::planted(runtime::planted_bug::torn_batch_read)) {
             report.cut_bytes = header.total_bytes();
             break;
         }
