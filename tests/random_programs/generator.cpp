@@ -105,9 +105,12 @@ class generator {
             add(kind::hang);
             client(kind::cancel_when_ready);
         } else if (dice < 16) {
-            if (one_in(2)) add(kind::deaf);
             // Alone it can be short; behind other commands there must be time for those on a busy machine.
-            out_.limits.wall_ms = out_.commands.empty() ? 300 : 8000;
+            if (one_in(2)) out_.commands.clear();
+            if (out_.commands.size() > 3) out_.commands.resize(3);
+            out_.limits.wall_ms = out_.commands.empty() ? 300 : 10'000;
+            if (!out_.commands.empty()) out_.lang = "bash";
+            if (one_in(2)) add(kind::deaf);
             add(kind::hang);
         } else if (dice < 18) {
             out_.limits.cpu_ms = 1000;
@@ -153,7 +156,6 @@ class generator {
 
     void choose_retry() {
         const auto own = predict(out_, {});
-        const bool waits = has(kind::hang) || has(kind::burn_on);
         const auto dice = random_.below(10);
         if (dice < 3) return;
         retry policy;
@@ -161,14 +163,17 @@ class generator {
         policy.backoff_ms = one_in(3) ? 0 : random_.below(200);
         // With ten attempts no number of kills that a run makes is the end of it.
         policy.attempts_max = dice < 7 ? 10 : 1 + static_cast<std::uint32_t>(random_.below(4));
-        const bool own_end_too = !own.error_type.empty() && !out_.is_cancelled() && one_in(2);
+        const bool own_end_too = !own.error_type.empty() && !out_.is_cancelled() && one_in(2) && !is_slow();
         if (own_end_too) {
             policy.on.emplace_back(own.error_type);
-            policy.attempts_max = 2 + static_cast<std::uint32_t>(random_.below(waits ? 1 : 3));
+            policy.attempts_max = 2 + static_cast<std::uint32_t>(random_.below(3));
         }
         if (own_end_too && one_in(4)) policy.on.erase(policy.on.begin());
         out_.retry = policy;
     }
+
+    // An attempt takes seconds.
+    [[nodiscard]] bool is_slow() const { return has(kind::burn_on) || out_.limits.wall_ms > 1000; }
 
     void settle_limits() {
         const auto whole = predict(out_, {});
