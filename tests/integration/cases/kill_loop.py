@@ -5,7 +5,6 @@ keys lead to their executions, a subscriber goes on without a gap, and nothing i
 once, when it has ended: numbers dense, no attempt started twice, one terminal event, the verdict it must have.
 """
 
-import http.client
 import os
 import random
 import threading
@@ -14,6 +13,7 @@ import time
 from harness import expect
 from harness.client import TERMINAL
 from harness.runner import case
+from harness.threads import GONE, join, started
 
 # The long run: tests/integration/kill_loop CYCLES [SEED]
 CYCLES = int(os.environ.get("KILL_LOOP_CYCLES", "5"))
@@ -22,7 +22,6 @@ OPEN_MIN = 1000
 POSTERS = 6
 SUBSCRIBERS = 4
 RETRIES = (None, None, 1, 2, 10)  # max_attempts; None leaves the default of 3
-GONE = (OSError, http.client.HTTPException)
 
 
 class Ledger:
@@ -94,19 +93,6 @@ def follow(client, ledger, identity):
                 seen.extend((event.number, event.data) for event in stream if event.number is not None)
     except GONE:
         pass
-
-
-def started(functions):
-    threads = [threading.Thread(target=function) for function in functions]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def join(threads):
-    for thread in threads:
-        thread.join(180)
-        assert not thread.is_alive(), "a client's thread hangs although the server is gone"
 
 
 def listed_since(client, oldest):

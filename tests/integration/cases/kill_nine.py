@@ -1,6 +1,5 @@
 """kill -9 at seeded moments with 200 executions in flight: nothing accepted is lost, nothing starts twice."""
 
-import http.client
 import os
 import random
 import threading
@@ -9,6 +8,7 @@ import time
 from harness import expect
 from harness.client import TERMINAL
 from harness.runner import case
+from harness.threads import GONE, join, started
 
 # Other moments: KILL_ROUNDS=40 KILL_SEED=7 tests/integration/run -k kill_nine
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
@@ -16,7 +16,6 @@ EXECUTIONS = 200
 POSTERS = 8
 SUBSCRIBERS = 6
 SCRIPT = "echo begun; sleep 0.$1; echo done; echo problem >&2; exit $2"
-GONE = (OSError, http.client.HTTPException)
 
 
 class Round:
@@ -66,10 +65,7 @@ class Round:
                     else:
                         self.refused.append((answer.status, answer.body))
 
-        threads = [threading.Thread(target=poster) for _ in range(POSTERS)]
-        for thread in threads:
-            thread.start()
-        return threads
+        return started([poster] * POSTERS)
 
     def subscribe(self, client, chosen):
         """Follows executions, each from the last number seen of it, until they end or the server is gone."""
@@ -84,16 +80,7 @@ class Round:
             except GONE:
                 pass
 
-        threads = [threading.Thread(target=follow, args=(identity,)) for identity in chosen]
-        for thread in threads:
-            thread.start()
-        return threads
-
-
-def join(threads):
-    for thread in threads:
-        thread.join(180)
-        assert not thread.is_alive(), "a client's thread hangs although the server is gone"
+        return started((lambda identity=identity: follow(identity)) for identity in chosen)
 
 
 def wait_until_all_ended(client, label, timeout_s=180):
