@@ -32,6 +32,7 @@ struct call {
     std::uint64_t position = 0;
     std::vector<std::byte> bytes;
     bool over = false;
+    bool changes = false;  // the medium, or what a crash may leave of it
 
     explicit call(runtime::shard& h) : home(h) {}
 };
@@ -48,7 +49,12 @@ struct disk_image::state {
     std::uint64_t life = 1;
     crash_counters crashes;
     std::uint64_t activity = 0;
+    std::uint64_t changes = 0;
 
+    void note(const call& one) {
+        ++activity;
+        changes += one.changes ? 1 : 0;
+    }
     [[nodiscard]] std::uint64_t bytes_used() const {
         std::uint64_t sum = 0;
         for (const auto& [path, file] : names.all()) sum += file->data.size();
@@ -69,12 +75,12 @@ using shared_state = std::shared_ptr<disk_image::state>;
 // Runs the call after a delay, unless a crash comes first, and resumes the task on its shard.
 void start(const shared_state& state, std::shared_ptr<call> one) {
     state->in_flight.push_back(one);
-    ++state->activity;
+    state->note(*one);
     state->world.after(state->delay(), [state, one] {
         if (one->over) return;
         one->over = true;
         std::erase(state->in_flight, one);
-        ++state->activity;
+        state->note(*one);
         const error_code answer = one->take_effect();
         one->home.post([resume = std::move(*one->resume), answer]() mutable { std::move(resume)(answer); });
     });
@@ -103,6 +109,7 @@ class simulated_file final : public disk_file {
         WEIR_ASSERT(position % disk_block_bytes == 0 && bytes.size() % disk_block_bytes == 0);
         auto one = std::make_shared<call>(home_);
         one->target = file_;
+        one->changes = true;
         one->position = position;
         one->bytes.assign(bytes.begin(), bytes.end());
         one->take_effect = [state = state_, raw = one.get()] { return write(*state, *raw); };
@@ -126,6 +133,7 @@ class simulated_file final : public disk_file {
 
     task<result<void>> zero_fill(std::uint64_t position, std::uint64_t bytes) override {
         auto one = std::make_shared<call>(home_);
+        one->changes = true;
         one->take_effect = [state = state_, file = file_, position, bytes] {
             if (state->random.chance(state->behaviour.write_failed)) return system_error(EIO);
             const std::uint64_t grown =
@@ -139,6 +147,7 @@ class simulated_file final : public disk_file {
 
     task<result<void>> sync() override {
         auto one = std::make_shared<call>(home_);
+        one->changes = true;
         one->take_effect = [state = state_, file = file_] {
             if (state->random.chance(state->behaviour.sync_failed)) return system_error(EIO);
             file->sync();
@@ -201,24 +210,28 @@ class simulated_disk final : public disk {
             state_->names.add(path, file);
             return 0;
         };
-        const auto done = co_await run(effect);
+        const auto done = co_await run(effect, mode == open_mode::create_new);
         if (done.has_error()) co_return done.error();
         std::unique_ptr<disk_file> out = std::make_unique<simulated_file>(state_, home_, std::move(file));
         co_return std::move(out);
     }
     task<result<void>> rename(std::string from, std::string to) override {
-        return run([state = state_, from, to] {
-            if (!state->names.find(from)) return ENOENT;
-            state->names.rename(from, to);
-            return 0;
-        });
+        return run(
+            [state = state_, from, to] {
+                if (!state->names.find(from)) return ENOENT;
+                state->names.rename(from, to);
+                return 0;
+            },
+            true);
     }
     task<result<void>> remove(std::string path) override {
-        return run([state = state_, path] {
-            if (!state->names.find(path)) return ENOENT;
-            state->names.remove(path);
-            return 0;
-        });
+        return run(
+            [state = state_, path] {
+                if (!state->names.find(path)) return ENOENT;
+                state->names.remove(path);
+                return 0;
+            },
+            true);
     }
     task<result<std::vector<std::string>>> list(std::string folder) override {
         std::vector<std::string> out;
@@ -237,11 +250,13 @@ class simulated_disk final : public disk {
         return run([] { return 0; });
     }
     task<result<void>> sync_directory(std::string) override {
-        return run([state = state_] {
-            if (state->random.chance(state->behaviour.sync_failed)) return EIO;
-            state->names.sync();
-            return 0;
-        });
+        return run(
+            [state = state_] {
+                if (state->random.chance(state->behaviour.sync_failed)) return EIO;
+                state->names.sync();
+                return 0;
+            },
+            true);
     }
     task<result<std::unique_ptr<disk_lock>>> try_lock(std::string path) override {
         const auto effect = [state = state_, path] { return state->locks.insert(path).second ? 0 : EAGAIN; };
@@ -259,8 +274,9 @@ class simulated_disk final : public disk {
 
   private:
     // `effect` returns 0 or an errno.
-    task<result<void>> run(std::function<int()> effect) {
+    task<result<void>> run(std::function<int()> effect, bool changes = false) {
         auto one = std::make_shared<call>(home_);
+        one->changes = changes;
         one->take_effect = [effect = std::move(effect)] {
             const int number = effect();
             return number == 0 ? error_code() : system_error(number);
@@ -332,6 +348,7 @@ void disk_image::crash(const chooser& choose) {
 disk_behaviour& disk_image::behaviour() { return state_->behaviour; }
 const crash_counters& disk_image::crashes() const { return state_->crashes; }
 std::uint64_t disk_image::activity() const { return state_->activity; }
+std::uint64_t disk_image::changes() const { return state_->changes; }
 std::uint64_t disk_image::bytes_used() const { return state_->bytes_used(); }
 
 std::size_t disk_image::writes_in_flight() const {

@@ -62,6 +62,9 @@ class disk_image {
     [[nodiscard]] std::size_t writes_in_flight() const;
     // Rises whenever a call begins or takes effect: between two rises a crash leaves the same.
     [[nodiscard]] std::uint64_t activity() const;
+    // The same of calls that change the medium alone: each write, sync, create, rename and remove counts twice, when it
+    // begins and when it takes effect.
+    [[nodiscard]] std::uint64_t changes() const;
     [[nodiscard]] std::uint64_t bytes_used() const;
 
     // The medium itself, for tests that damage it. Paths as the log used them.

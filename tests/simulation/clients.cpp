@@ -23,6 +23,7 @@ pipeline::script_request request_for(std::uint64_t choice) {
     out.priority = static_cast<pipeline::priority>(choice % 5);
     out.retry = {3, {pipeline::error_type::infrastructure}, choice % 3 == 0 ? 2000U : 0U};
     out.labels["n"] = std::to_string(choice % 7);
+    out.labels["choice"] = std::to_string(choice);
     return out;
 }
 

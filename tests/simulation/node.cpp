@@ -99,6 +99,12 @@ std::uint64_t node::snapshots_taken() const {
     return sum;
 }
 
+std::size_t node::unfinished() const {
+    std::size_t sum = 0;
+    for (const auto& mine : shards_) sum += mine->state->table.size();
+    return sum;
+}
+
 void node::kill() {
     for (auto& mine : shards_) mine->home->kill();
 }

@@ -48,9 +48,12 @@ class node {
     [[nodiscard]] pipeline::engine_service& engine(std::size_t i) { return *shards_[i]->engine; }
     // Client tasks of this life.
     [[nodiscard]] runtime::gate& clients(std::size_t i) { return *shards_[i]->clients; }
+    [[nodiscard]] const storage::embedded::log_directory& directory() const { return *directory_; }
     [[nodiscard]] std::size_t waiting_for_archive() const;
     // Unfinished executions that this life wrote again.
     [[nodiscard]] std::uint64_t snapshots_taken() const;
+    // In memory: not ended, or not yet taken by the archive.
+    [[nodiscard]] std::size_t unfinished() const;
 
     // kill -9: nothing of it runs from now on.
     void kill();
