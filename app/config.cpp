@@ -84,6 +84,7 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.log.snapshot_bytes = count(from, "log.snapshot_bytes");
     out.log.reserve_bytes = count(from, "log.reserve_bytes");
     out.log.snapshot_age_max = from.duration("log.snapshot_age_s");
+    out.log.stalled = from.duration("log.stalled_ms");
     out.partition.bits = static_cast<unsigned>(from.integer("partition.bits"));
     out.archive.flush_bytes = count(from, "archive.flush_bytes");
     out.archive.flush_interval = from.duration("archive.flush_s");

@@ -59,6 +59,7 @@ struct settings {
         std::uint64_t snapshot_bytes = 0;  // of a shard's log
         milliseconds snapshot_age_max{0};
         std::uint64_t reserve_bytes = 0;
+        milliseconds stalled{0};
     } log;
 
     struct partition_settings {

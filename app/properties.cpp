@@ -157,6 +157,13 @@ constexpr std::array table{
              .min = 1,
              .max = 31'536'000,
              .help = "An unfinished execution is written again at the log's end this often at least."},
+    property{.name = "log.stalled_ms",
+             .kind = duration,
+             .unit = "ms",
+             .default_value = "5s",
+             .min = 100,
+             .max = 3600000,
+             .help = "New work is refused (503) while a write of the log has taken longer."},
 
     property{.name = "log.reserve_bytes",
              .kind = bytes,

@@ -26,6 +26,22 @@ void raise_open_file_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Connections leave files for the log, the archive and programs: those must not fail because many clients are there.
+void leave_files_for_storage(settings& values, std::size_t seats) {
+    constexpr std::uint64_t for_storage = 1024;
+    constexpr std::uint64_t for_a_program = 4;
+    constexpr std::uint64_t connections_least = 16;
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    // Where files are few, everybody gets less.
+    const std::uint64_t reserved = std::min<std::uint64_t>(for_storage + seats * for_a_program, limit.rlim_cur / 2);
+    const std::uint64_t left = std::max(connections_least, limit.rlim_cur - reserved);
+    if (values.http.connections_max <= left) return;
+    runtime::log(runtime::log_level::warning, "http.connections_max is lowered: the process may not open more files",
+                 {{"from", values.http.connections_max}, {"to", left}, {"open_files_max", limit.rlim_cur}});
+    values.http.connections_max = left;
+}
+
 sigset_t stop_signals() {
     sigset_t set;
     sigemptyset(&set);
@@ -91,6 +107,7 @@ int run(settings values) {
         return exit_usage;
     }
     const std::size_t seats = values.seats > 0 ? values.seats : default_seats(values);
+    leave_files_for_storage(values, seats);
     auto limits = limits_of(values);
     // Processes are forked in here, so it comes before threads and before the data directory is opened.
     auto executor = prepare_executor(values, shards);

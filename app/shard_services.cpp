@@ -56,6 +56,7 @@ shard_services::shard_services(runtime::shard& home, process_services& process, 
     options.queued_max_node = values.admission.queued_max;
     options.user_open_max = share_of(values.admission.user_open_max, process.shards);
     options.executor = executor;
+    options.log_stalled_max = values.log.stalled;
     options.key_ttl = std::chrono::duration_cast<runtime::seconds>(values.idempotency.key_ttl);
     options.snapshots.behind_bytes_max = values.log.snapshot_bytes;
     options.snapshots.age_max = values.log.snapshot_age_max;

@@ -33,7 +33,11 @@ failure no_such_execution() { return make_failure(failure_code::not_found, "ther
 }  // namespace
 
 failure storage_failure(runtime::error_code why) {
-    if (why == log_errc::no_space) return make_failure(failure_code::no_space, "the disk of the log is full");
+    if (why == log_errc::no_space) {
+        auto out = make_failure(failure_code::no_space, "the disk of the log is full");
+        out.retry_after_s = 5;
+        return out;
+    }
     if (why == log_errc::busy) {
         auto out = make_failure(failure_code::overloaded, "too many bytes wait for the disk");
         out.limit = "log.append_bytes_max";
@@ -78,7 +82,8 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
       gate_(state.home) {
     WEIR_ASSERT(!partitions_.empty());
     auto& metrics = state_.home.metrics();
-    for (const auto* limit : {"admission.queued_max", "admission.user_open_max", "idempotency.keys_max"})
+    for (const auto* limit :
+         {"admission.queued_max", "admission.user_open_max", "idempotency.keys_max", "log.stalled_ms"})
         metrics.declare_limit(limit);
     auto& queued = metrics.make_gauge("weir_executions_queued", "Executions that wait for a seat.");
     auto& held = metrics.make_gauge("weir_executions_held",
@@ -158,6 +163,9 @@ std::optional<failure> engine_service::refusal(const principal& who, bool with_k
         return out;
     }
     if (const auto why = state_.journal.room_for_new_work()) return storage_failure(why);
+    if (state_.journal.log().stalled_for() >= options_.log_stalled_max)
+        return limited(failure_code::overloaded, "log.stalled_ms",
+                       static_cast<std::uint64_t>(options_.log_stalled_max.count()), "the disk of the log stalls");
     if (saga_.queued() >= options_.queued_max)
         return limited(failure_code::overloaded, "admission.queued_max", options_.queued_max_node,
                        "too many executions are queued");

@@ -21,6 +21,8 @@ struct engine_options {
     std::size_t user_open_max = 0;          // this shard's share; 0: none
     runtime::seconds key_ttl{24 * 3600};
     snapshot_options snapshots;
+    // New work is refused while a write of the log has taken longer.
+    runtime::milliseconds log_stalled_max{5000};
     std::string executor;  // how programs run, for people
 };
 

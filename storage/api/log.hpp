@@ -11,6 +11,7 @@
 
 #include "runtime/base/ids.hpp"
 #include "runtime/base/result.hpp"
+#include "runtime/base/time.hpp"
 #include "runtime/base/unique_function.hpp"
 #include "runtime/task.hpp"
 
@@ -128,8 +129,11 @@ class log {
     // taken.
     [[nodiscard]] virtual bool lives_on_reserve() const { return false; }
 
-    // For /readyz?verbose and the command line: what is written how.
+    // For /readyz?verbose and the command line: what is written how, and why it failed.
     [[nodiscard]] virtual std::string describe() const = 0;
+    // How long the write that is under way has been; zero when none is. Who takes new work asks, so that it does not
+    // pile up before a disk that does not answer.
+    [[nodiscard]] virtual runtime::nanoseconds stalled_for() const { return runtime::nanoseconds(0); }
 };
 
 }  // namespace storage

@@ -47,6 +47,8 @@ opened open_file(const std::string& path, bool create, bool direct) {
         return out;
     }
     out.bytes = static_cast<std::uint64_t>(facts.st_size);
+    // After a failed write the page cache may hold what the disk does not: it is read from the disk.
+    if (!out.direct && !create) ::posix_fadvise(out.file, 0, 0, POSIX_FADV_DONTNEED);
     return out;
 }
 

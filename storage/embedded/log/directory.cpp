@@ -45,12 +45,20 @@ log_directory::counters log_directory::count() const {
     return now;
 }
 
-log_id log_directory::begin_log(runtime::shard_id shard) {
+log_id log_directory::begin_log(runtime::shard_id shard, std::function<void()> log_failed) {
     ++logs_begun_;
-    return log_id::of(report_.epoch, shard);
+    const log_id id = log_id::of(report_.epoch, shard);
+    logs_[id.value] = std::move(log_failed);
+    return id;
 }
 
-void log_directory::log_stopped(bool clean) {
+void log_directory::log_failed(log_id which) {
+    for (const auto& [id, tell] : logs_)
+        if (id != which.value) tell();
+}
+
+void log_directory::log_stopped(log_id which, bool clean) {
+    logs_.erase(which.value);
     if (clean) ++logs_clean_;
 }
 

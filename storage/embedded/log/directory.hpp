@@ -12,6 +12,7 @@
 // about where partitions stand is repeated in a newer one.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -125,7 +126,10 @@ class log_directory {
 
     // From here on: for embedded_log only.
     task<bool> release_reserve() { return reserve_.release(); }
-    log_id begin_log(runtime::shard_id shard);
+    // `log_failed` runs here, on home(), when another log of this directory has failed, until log_stopped().
+    log_id begin_log(runtime::shard_id shard, std::function<void()> log_failed);
+    // Its disk is every log's: none goes on.
+    void log_failed(log_id which);
     result<opening> begin_opening(const std::vector<partition_id>& partitions);
     void abandon_opening(const std::vector<partition_id>& partitions);
     void close_partitions(const std::vector<partition_start>& partitions);
@@ -139,7 +143,7 @@ class log_directory {
     void segment_sealed(const segment_key& key, std::uint64_t end, std::vector<table_entry> ranges);
     // These entries are durable in that segment.
     void released(const segment_key& key, const std::vector<table_entry>& entries);
-    void log_stopped(bool clean);
+    void log_stopped(log_id which, bool clean);
 
   private:
     struct segment {
@@ -196,6 +200,7 @@ class log_directory {
     counters counters_;
     reserve_file reserve_;
     std::uint64_t holds_ = 0;
+    std::map<std::uint64_t, std::function<void()>> logs_;  // those that write; by log id
     bool opened_ = false;
     bool only_looks_ = false;
     runtime::gate gate_;

@@ -202,6 +202,7 @@ task<result<void>> embedded_log::close(std::vector<partition_id> partitions) {
 
 task<void> embedded_log::stop() {
     giving_up_ = true;
+    maker_.give_up();
     std::vector<partition_id> all;
     for (const auto& p : partitions_)
         if (p) all.push_back(p->id);
@@ -220,7 +221,7 @@ task<void> embedded_log::stop() {
     timer_.reset();
     current_.reset();
     slots_.clear();
-    const auto tell = [directory = &directory_, clean] { directory->log_stopped(clean); };
+    const auto tell = [directory = &directory_, id = id_, clean] { directory->log_stopped(id, clean); };
     co_await runtime::submit(directory_.home(), tell);
     id_ = {};
 }
@@ -228,7 +229,12 @@ task<void> embedded_log::stop() {
 bool embedded_log::lives_on_reserve() const { return directory_.reserve().is_released(); }
 
 std::string embedded_log::describe() const {
-    return "embedded: " + disk_.describe() + ", " + directory_.reserve().describe();
+    return "embedded: " + disk_.describe() + ", " + directory_.reserve().describe() +
+           (failed_ ? "; FAILED: " + diagnosis_ : "");
+}
+
+runtime::nanoseconds embedded_log::stalled_for() const {
+    return in_flight_ ? home_.time().steady() - in_flight_since_ : runtime::nanoseconds(0);
 }
 
 }  // namespace storage::embedded

@@ -71,6 +71,7 @@ class embedded_log final : public log {
     task<void> stop() override;
     [[nodiscard]] bool lives_on_reserve() const override;
     [[nodiscard]] std::string describe() const override;
+    [[nodiscard]] runtime::nanoseconds stalled_for() const override;
 
     // For a backup (storage/embedded/backup). Between hold_releases() and let_releases_go() a release is remembered and
     // takes no effect: what the log held, it holds.
@@ -140,6 +141,8 @@ class embedded_log final : public log {
     [[nodiscard]] std::size_t seal_bytes_with(const pending_batch& batch) const;
     void commit(pending_batch& batch, const std::vector<table_entry>& table, std::uint64_t position);
     void tell_committed(const pending_batch& batch);
+    // Why this log goes no further although its own writes succeeded.
+    [[nodiscard]] runtime::error_code distrust() const;
     void fail(runtime::error_code why, const std::string& doing);
     void tell_all(runtime::error_code why);
     void tell_directory(runtime::unique_function<void(log_directory&)> what);
@@ -157,8 +160,9 @@ class embedded_log final : public log {
     log_id id_;
     bool writing_ = false;  // the write loop runs
     bool stopping_ = false;
-    bool full_ = false;       // the disk is, and we wait
-    bool giving_up_ = false;  // stop() does not wait for space
+    bool full_ = false;          // the disk is, and we wait
+    bool other_failed_ = false;  // another log on the same disk has
+    bool giving_up_ = false;     // stop() does not wait for space
     runtime::error_code failed_;
     std::string diagnosis_;
 
@@ -175,6 +179,7 @@ class embedded_log final : public log {
     runtime::steady_time oldest_release_{};
     bool release_now_ = false;
     bool in_flight_ = false;
+    runtime::steady_time in_flight_since_{};
 
     // The segment being written.
     std::optional<ready_segment> current_;

@@ -75,9 +75,23 @@ task<result<void>> embedded_log::open_now(opening found, runtime::unique_functio
 
 task<result<void>> embedded_log::start_writing() {
     if (id_.value == 0) {
-        const auto ask = [directory = &directory_, shard = home_.id()] { return directory->begin_log(shard); };
+        // Runs on the directory's shard, and is heard there no more once this log has stopped.
+        auto other_failed = [this] {
+            auto heard = [this] {
+                other_failed_ = true;
+                work_.notify_all();
+            };
+            if (&directory_.home() == &home_) {
+                heard();
+            } else {
+                directory_.home().send(home_, heard);
+            }
+        };
+        const auto ask = [directory = &directory_, shard = home_.id(), other_failed] {
+            return directory->begin_log(shard, other_failed);
+        };
         id_ = co_await runtime::submit(directory_.home(), ask);
-        maker_.begin(id_);
+        maker_.begin(id_, [this] { work_.notify_all(); });
         metrics_.emplace(home_.metrics());
     }
     if (!current_) {

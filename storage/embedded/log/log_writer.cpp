@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/submit.hpp"
 #include "runtime/timer.hpp"
+#include "storage/embedded/log/disk_errors.hpp"
 #include "storage/embedded/log/embedded_log.hpp"
 
 namespace storage::embedded {
@@ -22,6 +24,10 @@ std::size_t seal_bytes(std::size_t partitions) {
 
 task<void> embedded_log::write_loop() {
     while (!failed_) {
+        if (const auto why = distrust()) {
+            fail(why, "what follows");
+            break;
+        }
         if (paused_ && !giving_up_) {
             co_await work_.wait();
             continue;
@@ -48,17 +54,19 @@ task<void> embedded_log::write_next() {
     if (pending_.empty()) hurried_ = false;
     release_now_ = false;
     in_flight_ = true;
+    in_flight_since_ = home_.time().steady();
     std::vector<table_entry> table = release_table(false);
     if (runtime::planted(runtime::planted_bug::no_sync_before_answer)) tell_committed(*batch);
-    const auto begun = home_.time().steady();
     const auto written = co_await write_with_patience(*batch, table);
     in_flight_ = false;
     pending_bytes_ -= batch->used - batch_header_bytes;
-    if (written.has_error()) {
-        fail(written.error(), "a batch");
+    // A disk that failed beside this batch is not trusted with it either.
+    const auto why = written.has_error() ? written.error() : distrust();
+    if (why) {
+        fail(why, "a batch");
         co_return;
     }
-    metrics_->write_seconds.observe(static_cast<double>((home_.time().steady() - begun).count()) / 1e9);
+    metrics_->write_seconds.observe(static_cast<double>((home_.time().steady() - in_flight_since_).count()) / 1e9);
     commit(*batch, table, position_);
     if (batch->buffer.size() <= kept_buffer_bytes_max && free_buffers_.size() < kept_buffers_max)
         free_buffers_.push_back(std::move(batch->buffer));
@@ -78,6 +86,8 @@ task<result<void>> embedded_log::write_with_patience(pending_batch& batch, std::
         if (!full_) {
             full_ = true;
             ++counters_.no_space;
+            runtime::log(runtime::log_level::error, "the disk of the log is full",
+                         {{"directory", directory_.options().path}});
             tell_all(log_errc::no_space);
         }
         if (giving_up_) co_return log_errc::no_space;
@@ -179,6 +189,7 @@ void embedded_log::commit(pending_batch& batch, const std::vector<table_entry>& 
     if (position_ > current_->header.bytes / 2) maker_.prepare();
     if (full_) {
         full_ = false;
+        runtime::log(runtime::log_level::info, "the log has space again", {{"directory", directory_.options().path}});
         for (log_listener* listener : listeners_) listener->resumed();
     }
     tell_committed(batch);
@@ -250,14 +261,23 @@ task<result<void>> embedded_log::write_seal(batch_kind kind) {
     co_return written;
 }
 
+runtime::error_code embedded_log::distrust() const {
+    if (maker_.failure()) return maker_.failure();
+    if (other_failed_) return make_error_code(log_errc::write_failed);
+    return {};
+}
+
 void embedded_log::fail(runtime::error_code why, const std::string& doing) {
     diagnosis_ = (current_ ? current_->path : directory_.options().path) + ", position " + std::to_string(position_) +
                  ": " + doing + " cannot be written: " + why.message();
     failed_ = make_error_code(log_errc::write_failed);
+    runtime::log(runtime::log_level::error, "the log has failed; nothing is acknowledged until a restart",
+                 {{"why", diagnosis_}});
     pending_.clear();
     pending_bytes_ = 0;
     releases_.clear();
     tell_all(failed_);
+    if (!other_failed_) tell_directory([id = id_](log_directory& d) { d.log_failed(id); });
     progress_.notify_all();
     work_.notify_all();
 }

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 
+#include "runtime/base/log.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/submit.hpp"
+#include "runtime/timer.hpp"
+#include "storage/embedded/log/disk_errors.hpp"
 
 namespace storage::embedded {
 namespace {
 
 // Zeros are written in pieces, so that the log's own writes find a gap.
 constexpr std::uint64_t fill_piece_bytes = 1 << 20;
+// Files are given back by connections that end.
+constexpr runtime::milliseconds shortage_pause(100);
 
 runtime::error_code stopped() { return boost::system::errc::make_error_code(boost::system::errc::operation_canceled); }
 
@@ -28,9 +33,41 @@ void segment_maker::prepare() {
 task<void> segment_maker::make_in_background() {
     auto made = co_await make(directory_.options().segment_bytes);
     making_ = false;
-    // Why it failed is found again, and reported, by take().
-    if (made.has_value()) ready_.emplace(std::move(*made));
+    if (made.has_value()) {
+        ready_.emplace(std::move(*made));
+    } else if (!stopping_ && !is_no_space(made.error()) && !is_shortage(made.error())) {
+        failure_ = made.error();
+        on_failure_();
+    }
+    // A full disk is found again, and reported, by take().
     changed_.notify_all();
+}
+
+task<bool> segment_maker::wait_out(runtime::error_code why) {
+    if (!is_shortage(why) || giving_up_ || stopping_) co_return false;
+    runtime::log(runtime::log_level::warning, "the log waits for a file", {{"why", why.message()}});
+    co_await runtime::sleep_for(shortage_pause);
+    co_return true;
+}
+
+task<result<std::unique_ptr<disk_file>>> segment_maker::open_file(std::string path, open_mode mode) {
+    while (true) {
+        auto file = co_await disk_.open(path, mode);
+        if (file.has_value()) co_return std::move(file);
+        const auto why = file.error();
+        const bool again = co_await wait_out(why);
+        if (!again) co_return why;
+    }
+}
+
+task<result<void>> segment_maker::sync_names() {
+    while (true) {
+        const auto synced = co_await disk_.sync_directory(directory_.options().path);
+        if (synced.has_value()) co_return synced;
+        const auto why = synced.error();
+        const bool again = co_await wait_out(why);
+        if (!again) co_return why;
+    }
 }
 
 task<result<ready_segment>> segment_maker::take() {
@@ -66,7 +103,7 @@ task<result<ready_segment>> segment_maker::make(std::uint64_t bytes) {
         from = directory_.options().path + "/" + std::to_string(log_.directory_epoch()) + "-" +
                std::to_string(log_.shard()) + "-" + std::to_string(next_new_++) + ".new";
     }
-    auto file = co_await disk_.open(from, spare ? open_mode::existing : open_mode::create_new);
+    auto file = co_await open_file(from, spare ? open_mode::existing : open_mode::create_new);
     if (file.has_error()) co_return file.error();
     segment.file = std::move(*file);
     segment.header.bytes = spare ? segment.file->size() : bytes;
@@ -93,7 +130,7 @@ task<result<void>> segment_maker::finish(ready_segment& segment, std::string fro
     encode_segment_header(header, block.span());
     result<void> done = co_await segment.file->write_durable(0, block.span());
     if (done.has_value()) done = co_await disk_.rename(from, segment.path);
-    if (done.has_value()) done = co_await disk_.sync_directory(directory_.options().path);
+    if (done.has_value()) done = co_await sync_names();
     if (done.has_value()) {
         const auto tell = [directory = &directory_, header, path = segment.path] {
             directory->segment_began(header, path);

@@ -6,90 +6,14 @@
 
 #include <filesystem>
 
-#include "runtime/shard_thread.hpp"
-#include "stages/worker/noop_worker.hpp"
-#include "storage/embedded/disk/real_disk.hpp"
+#include "tests/unit/app/life.hpp"
 
 namespace app {
 namespace {
 
 using pipeline::execution_id;
 using runtime::task;
-
-// A node without a front door; each is one life.
-class life {
-  public:
-    life(const std::string& folder, std::size_t shards, runtime::milliseconds delay) : shards_(shards) {
-        process_.values = load_settings({}, {}).values;
-        process_.values.executor.noop = true;
-        process_.values.shutdown.grace = runtime::milliseconds(0);
-        process_.values.log.segment_bytes = 4 << 20;
-        process_.values.log.snapshot_bytes = 1 << 20;
-        process_.shards = shards;
-        for (std::size_t i = 0; i < shards; ++i) process_.map.shards.push_back(&shards_[i]);
-        services_.resize(shards);
-        shards_.start();
-        shards_.run_and_wait(0, [&] { return open(folder); });
-        std::string why;
-        storage::embedded::archive_options archive;
-        archive.directory = folder + "/archive";
-        archive.flush_after = runtime::milliseconds(100);
-        auto store = storage::embedded::archive_store::open(archive, why);
-        EXPECT_TRUE(store) << why;
-        process_.archive = std::move(*store);
-        for (std::size_t i = 0; i < shards; ++i) shards_.run_and_wait(i, [&, i] { return make(shards_[i], delay); });
-        for (auto& one : services_) process_.map.engines.push_back(&one->engine());
-        for (std::size_t i = 0; i < shards; ++i) shards_.run_and_wait(i, [&, i] { return start(i); });
-    }
-
-    ~life() {
-        for (std::size_t i = 0; i < services_.size(); ++i)
-            shards_.run_and_wait(i, [&, i] { return services_[i]->finish(); });
-        for (std::size_t i = 0; i < services_.size(); ++i)
-            shards_.run_and_wait(i, [&, i] { return services_[i]->stop(); });
-        shards_.run_and_wait(0, [&] { return process_.log_directory->stop(); });
-        for (std::size_t i = 0; i < services_.size(); ++i)
-            shards_.run_and_wait(i, [&, i] { return services_[i]->dispose(); });
-        shards_.run_and_wait(0, [&] { return drop(); });
-        shards_.stop();
-    }
-
-    void on(std::size_t i, runtime::unique_function<task<void>()> make) { shards_.run_and_wait(i, std::move(make)); }
-    pipeline::engine_service& engine(std::size_t i) { return services_[i]->engine(); }
-    storage::embedded::log_directory& directory() { return *process_.log_directory; }
-
-  private:
-    task<void> open(std::string folder) {
-        process_.directory_disk = storage::embedded::make_real_disk(shards_[0]).value();
-        storage::embedded::directory_options options;
-        options.path = folder + "/log";
-        options.segment_bytes = 4 << 20;
-        process_.log_directory =
-            std::make_unique<storage::embedded::log_directory>(shards_[0], *process_.directory_disk, options);
-        const auto opened = co_await process_.log_directory->open();
-        EXPECT_TRUE(opened) << process_.log_directory->recovered().diagnosis;
-    }
-    task<void> make(runtime::shard& home, runtime::milliseconds delay) {
-        auto disk = storage::embedded::make_real_disk(home).value();
-        auto worker = std::make_unique<stages::worker::noop_worker>(delay);
-        services_[home.id()] =
-            std::make_unique<shard_services>(home, process_, std::move(disk), std::move(worker), "noop");
-        co_return;
-    }
-    task<void> start(std::size_t i) {
-        const auto started = co_await services_[i]->start();
-        EXPECT_TRUE(started) << services_[i]->diagnosis();
-    }
-    task<void> drop() {
-        process_.log_directory.reset();
-        process_.directory_disk.reset();
-        co_return;
-    }
-
-    process_services process_;
-    runtime::shard_group shards_;
-    std::vector<std::unique_ptr<shard_services>> services_;
-};
+using tests::life;
 
 class shard_services_test : public ::testing::Test {
   protected:
