@@ -4,6 +4,7 @@
 // and engines on all shards. Beside it, the same segment files are read once more with nothing but O_DIRECT reads: what
 // the disk alone takes.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +66,16 @@ struct one_shard {
     std::unique_ptr<runtime::gate> clients;
 };
 
+// Of the whole process, all threads.
+double cpu_s() {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 double now_s() { return static_cast<double>(runtime::system_clock().steady().nanoseconds_since_start) / 1e9; }
 
 // A node without a front door, wired as app/ does it.
@@ -75,13 +86,18 @@ class node {
         group_.start();
     }
 
-    // Seconds of each step, for people.
-    std::vector<std::pair<std::string, double>> start() {
-        std::vector<std::pair<std::string, double>> took;
+    struct step_time {
+        std::string what;
+        double seconds;
+        double cpu_seconds;
+    };
+    std::vector<step_time> start() {
+        std::vector<step_time> took;
         const auto step = [&took](const char* what, const std::function<void()>& run) {
             const double begun = now_s();
+            const double cpu = cpu_s();
             run();
-            took.emplace_back(what, now_s() - begun);
+            took.push_back({what, now_s() - begun, cpu_s() - cpu});
         };
         step("log directory (scan)", [this] { group_.run_and_wait(0, [this] { return open_directory(); }); });
         step("archive", [this] { open_archive(); });
@@ -110,6 +126,17 @@ class node {
     [[nodiscard]] std::size_t held() const {
         std::size_t sum = 0;
         for (const auto& one : each_) sum += one.state->table.size();
+        return sum;
+    }
+    [[nodiscard]] std::size_t unconfirmed() const {
+        std::size_t sum = 0;
+        for (const auto& one : each_) sum += one.hand_over->unconfirmed();
+        return sum;
+    }
+    // Behind the oldest open execution of each shard.
+    [[nodiscard]] std::uint64_t held_bytes() const {
+        std::uint64_t sum = 0;
+        for (const auto& one : each_) sum += one.engine->held_bytes();
         return sum;
     }
     [[nodiscard]] std::uint64_t snapshots_taken() const {
@@ -220,6 +247,8 @@ void make(const std::string& folder, std::uint64_t finished, std::uint64_t open)
                 static_cast<unsigned long long>(finished), static_cast<unsigned long long>(open), now_s() - begun,
                 static_cast<unsigned long long>(here.snapshots_taken()),
                 static_cast<unsigned long long>(here.directory().count().segments));
+    std::printf("  %zu documents not confirmed by the archive; open executions hold %.1f MB of records\n",
+                here.unconfirmed(), static_cast<double>(here.held_bytes()) / 1e6);
 }
 
 // Bytes a second of O_DIRECT reads of a mebibyte, one after the other.
@@ -250,7 +279,8 @@ void recover(const std::string& folder) {
     std::printf("recovery: %.2f s until ready; %llu segments, %llu batches, %llu records; %zu executions held\n", whole,
                 static_cast<unsigned long long>(found.segments), static_cast<unsigned long long>(found.batches),
                 static_cast<unsigned long long>(found.records), here.held());
-    for (const auto& [what, seconds] : took) std::printf("  %-32s  %6.2f s\n", what.c_str(), seconds);
+    for (const auto& one : took)
+        std::printf("  %-32s  %6.2f s   %6.2f s of CPU\n", one.what.c_str(), one.seconds, one.cpu_seconds);
 }
 
 }  // namespace

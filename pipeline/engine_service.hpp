@@ -70,6 +70,7 @@ class engine_service final : public engine {
 
     [[nodiscard]] const shard_state& state() const { return state_; }
     [[nodiscard]] std::uint64_t snapshots_taken() const { return snapshots_.taken(); }
+    [[nodiscard]] std::uint64_t held_bytes() const { return snapshots_.held_bytes(); }
 
   private:
     engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
