@@ -12,8 +12,21 @@ using runtime::task;
 
 namespace {
 
-// How many records of a partition one read may bring; other executions' records among them are passed over.
+// How many records of a partition one read may bring, and how many of other executions it passes over in a row.
 constexpr std::size_t records_per_read = 256;
+constexpr storage::offset passed_over_max = 16;
+
+// How many records to read from a place on, so that the read ends with one of this execution's.
+std::size_t run_from(const execution& e, std::size_t place) {
+    const storage::offset first = e.places[place].at;
+    storage::offset last = first;
+    for (++place; place < e.places.size(); ++place) {
+        const storage::offset at = e.places[place].at;
+        if (at - last > passed_over_max || at - first >= records_per_read) break;
+        last = at;
+    }
+    return static_cast<std::size_t>(last - first) + 1;
+}
 
 // Appends what lies above `after`; true when `bytes_max` is reached.
 bool take(history::events& out, const std::vector<std::shared_ptr<const event>>& from, std::uint32_t after,
@@ -49,7 +62,8 @@ const std::vector<std::shared_ptr<const event>>* cached_events(const kept_record
 task<result<std::vector<storage::record>>> history::load(std::shared_ptr<execution> e, std::size_t place,
                                                          std::size_t bytes_max) {
     const std::uint32_t renewals = e->renewals;
-    auto records = co_await journal_.log().read(e->partition, e->places[place].at, bytes_max, records_per_read);
+    const auto from = e->places[place].at;
+    auto records = co_await journal_.log().read(e->partition, from, bytes_max, run_from(*e, place));
     if (!records) co_return records.error();
     std::vector<storage::record> out;
     // Its records may have been written again while we read: the places that we came with are no more.
