@@ -153,6 +153,15 @@ bool server::start() {
         fail("cannot make " + process_.values.data_directory + ": " + made.message());
         return false;
     }
+    // Made before the log, so that a log without an archive means that somebody took it away.
+    const std::string archive_folder = process_.values.data_directory + "/archive";
+    const bool has_log = std::filesystem::exists(process_.values.data_directory + "/log/META", made);
+    if (!has_log) std::filesystem::create_directories(archive_folder, made);
+    if (has_log && !std::filesystem::exists(archive_folder, made)) {
+        fail("archive " + archive_folder +
+             " is missing although there is a log; `weir archive repair` makes a new one of what the log has");
+        return false;
+    }
     shards_.start();
     shards_.run_and_wait(0, [this] { return open_directory(); });
     if (!diagnosis_.empty()) return false;

@@ -22,6 +22,7 @@ THREADS_ALLOWED = {
     "storage/embedded/archive/archive_state.hpp": "blocking calls change documents one after the other",
     "storage/embedded/archive/archive_database.cpp": "the same",
     "storage/embedded/archive/archive_retention.cpp": "the same",
+    "storage/embedded/archive/manifest_copy": "RocksDB's threads renew the copy one after the other",
     "storage/embedded/disk/": "the log's thread writer, where io_uring is refused",
     "app/server.cpp": "at the end the main thread waits for all shards at once",
     "tests/": "tests block as they like",

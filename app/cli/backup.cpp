@@ -93,7 +93,8 @@ task<outcome<manifest>> fetch_all(session& with, const backup_list& offered, con
 // Everything a server at rest needs of its directory.
 bool belongs(const std::filesystem::path& path) {
     const auto name = path.filename().string();
-    return name != "LOCK" && !name.ends_with(".new") && !name.ends_with(".spare") && !name.ends_with(".tmp");
+    return name != "LOCK" && name != "reserve" && !name.ends_with(".new") && !name.ends_with(".spare") &&
+           !name.ends_with(".tmp");
 }
 
 bool list_directory(const std::string& data, std::vector<backup_item>& out, std::string& diagnosis) {

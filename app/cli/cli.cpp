@@ -88,6 +88,8 @@ int run_command_line(std::vector<std::string> arguments) {
         return repair_log(text, output, *repair);
     if (const auto* verify = std::get_if<verify_command>(&line.parsed->command))
         return verify_log(text, output, *verify);
+    if (const auto* archive = std::get_if<archive_command>(&line.parsed->command))
+        return archive->repair ? repair_archive(text, output, *archive) : verify_archive(text, output, *archive);
     if (const auto* restore = std::get_if<restore_command>(&line.parsed->command))
         return restore_backup(text, output, *restore);
     if (const auto* backup = std::get_if<backup_command>(&line.parsed->command)) {

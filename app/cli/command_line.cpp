@@ -61,6 +61,7 @@ struct parsed_values {
     doctor_command doctor;
     backup_command backup;
     restore_command restore;
+    archive_command archive;
 };
 
 void add_common(CLI::App& app, parsed_values& values) {
@@ -140,6 +141,13 @@ void add_backups(CLI::App& app, parsed_values& values) {
     restore->add_option("directory", values.restore.directory, "A new or empty directory")
         ->required()
         ->type_name("DIR");
+    auto* archive = app.add_subcommand("archive", "The archive on disk");
+    archive->require_subcommand(1);
+    auto* verify =
+        archive->add_subcommand("verify", "Check every file and document of a directory that no server uses");
+    verify->add_option("directory,--data", values.archive.directory, "Data directory [./data]")->type_name("DIR");
+    auto* repair = archive->add_subcommand("repair", "Save what is whole into a new archive; the damaged one is kept");
+    repair->add_option("directory,--data", values.archive.directory, "Data directory [./data]")->type_name("DIR");
 }
 
 void add_rest(CLI::App& app, parsed_values& values) {
@@ -196,6 +204,10 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
     if (app.got_subcommand("doctor")) return values.doctor;
     if (app.got_subcommand("backup")) return values.backup;
     if (app.got_subcommand("restore")) return values.restore;
+    if (app.got_subcommand("archive")) {
+        values.archive.repair = app.get_subcommand("archive")->got_subcommand("repair");
+        return values.archive;
+    }
     return version_command{};
 }
 

@@ -91,11 +91,17 @@ struct restore_command {
     std::string directory;
 };
 
+// The archive of a data directory that no server uses.
+struct archive_command {
+    std::string directory = "./data";
+    bool repair = false;  // else verify
+};
+
 struct version_command {};
 
-using any_command =
-    std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command, verify_command,
-                 dump_command, repair_command, doctor_command, backup_command, restore_command, version_command>;
+using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
+                                 verify_command, dump_command, repair_command, doctor_command, backup_command,
+                                 restore_command, archive_command, version_command>;
 
 struct command_line {
     common_options common;

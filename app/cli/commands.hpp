@@ -21,6 +21,8 @@ int backup_directory(const terminal& text, output_format output, const backup_co
 int restore_backup(const terminal& text, output_format output, const restore_command& what);
 int dump_log(const terminal& text, output_format output, const dump_command& what);
 int repair_log(const terminal& text, output_format output, const repair_command& what);
+int verify_archive(const terminal& text, output_format output, const archive_command& what);
+int repair_archive(const terminal& text, output_format output, const archive_command& what);
 int verify_log(const terminal& text, output_format output, const verify_command& what);
 
 }  // namespace app::cli

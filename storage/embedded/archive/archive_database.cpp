@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <map>
 
+#include "storage/embedded/archive/archive_check.hpp"
+#include "storage/embedded/archive/archive_files.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_state.hpp"
 
@@ -26,7 +28,11 @@ archive_database::archive_database(std::unique_ptr<state> opened) : state_(std::
 
 archive_database::~archive_database() {
     // Flushes what is in memory, as far as the disk lets it; what is not confirmed is still in the log.
-    if (state_->db) state_->db->Close().PermitUncheckedError();
+    if (!state_->db) return;
+    state_->db->Close().PermitUncheckedError();
+    // RocksDB tells nobody what it does while it closes.
+    if (!state_->settled) return;
+    state_->listener->copy_manifest();
 }
 
 result<std::unique_ptr<archive_database>> archive_database::open(const archive_options& options,
@@ -37,6 +43,14 @@ result<std::unique_ptr<archive_database>> archive_database::open(const archive_o
         diagnosis = "archive " + options.directory + ": " + made.message();
         return archive_errc::failed;
     }
+    const auto damaged = [&](const std::string& what) {
+        diagnosis = "archive " + options.directory + ": " + what +
+                    "; `weir archive verify` looks at all of it, `weir archive repair` saves what is whole";
+        return make_error_code(archive_errc::corrupt);
+    };
+    // What RocksDB would take for whole, or for new.
+    const auto metadata = find_metadata_damage(options.directory);
+    if (!metadata.empty()) return damaged(metadata);
     auto opened = std::make_unique<state>(options, observer);
     rocksdb::DB* db = nullptr;
     const auto status = rocksdb::DB::Open(opened->options, options.directory, &db);
@@ -45,15 +59,25 @@ result<std::unique_ptr<archive_database>> archive_database::open(const archive_o
         diagnosis = "archive " + options.directory + ": " + status.ToString();
         const bool locked = status.IsIOError() && diagnosis.find("lock") != std::string::npos;
         if (locked) return archive_errc::in_use;
+        if (code_of(status) == archive_errc::corrupt) {
+            // RocksDB's own words do not name the file that is missing.
+            const auto missing = find_missing_files(options.directory);
+            return damaged(missing.empty() ? status.ToString() : missing.front());
+        }
         return code_of(status);
     }
+    const auto missing = find_missing_files(*opened->db, options.directory);
+    if (!missing.empty()) return damaged(missing.front());
     std::string why;
     auto usable = settle_format(*opened->db, why);
     if (usable) usable = opened->look(why);
     if (!usable) {
+        if (usable.error() == archive_errc::corrupt) return damaged(why);
         diagnosis = "archive " + options.directory + ": " + why;
         return usable.error();
     }
+    opened->settled = true;
+    opened->listener->copy_manifest();
     return std::unique_ptr<archive_database>(new archive_database(std::move(opened)));
 }
 

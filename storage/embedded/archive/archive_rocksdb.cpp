@@ -64,6 +64,8 @@ class log_bridge final : public rocksdb::Logger {
 constexpr std::size_t deletion_window = 4096;
 constexpr std::size_t deletion_trigger = 2048;
 
+constexpr std::size_t manifest_bytes_max = 1U << 20;
+
 }  // namespace
 
 error_code code_of(const rocksdb::Status& status) {
@@ -111,6 +113,8 @@ rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush
     // What retention has removed leaves the disk with the next compactions, not when chance rewrites it.
     to.table_properties_collector_factories.push_back(
         rocksdb::NewCompactOnDeletionCollectorFactory(deletion_window, deletion_trigger));
+    // It is copied whole after each change, so it is kept small: RocksDB begins a new one.
+    to.max_manifest_file_size = manifest_bytes_max;
     to.info_log = std::make_shared<log_bridge>();
     to.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
 

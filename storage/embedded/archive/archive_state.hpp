@@ -14,6 +14,7 @@
 
 #include "storage/embedded/archive/archive_database.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
+#include "storage/embedded/archive/manifest_copy.hpp"
 
 namespace storage::embedded {
 
@@ -24,11 +25,15 @@ inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), byte
 // new file was synced.
 class flush_listener final : public rocksdb::EventListener {
   public:
-    explicit flush_listener(archive_observer& observer) : observer_(observer) {}
+    flush_listener(archive_observer& observer, const std::string& directory) : observer_(observer), copy_(directory) {}
 
     void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+        // First, so that the copy knows every file with confirmed documents.
+        copy_.update();
         observer_.flushed(info.largest_seqno);
     }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { copy_.update(); }
+    void copy_manifest() { copy_.update(); }
     void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override;
     void OnErrorRecoveryCompleted(rocksdb::Status) override { resumed(); }
 
@@ -42,6 +47,7 @@ class flush_listener final : public rocksdb::EventListener {
 
   private:
     archive_observer& observer_;
+    manifest_copy copy_;
     std::atomic<archive_errc> why_{archive_errc::failed};
     std::atomic<bool> stopped_{false};
 };
@@ -49,6 +55,9 @@ class flush_listener final : public rocksdb::EventListener {
 rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush_listener> listener);
 rocksdb::WriteOptions write_options();
 rocksdb::FlushOptions flush_options(bool wait);
+
+// Opens it for reading, however much of it is damaged. Without a word in the server's log.
+rocksdb::Status open_to_read(const std::string& directory, std::unique_ptr<rocksdb::DB>& out);
 
 // Checks the format of a directory, writes it into a new one, or brings an older one up to date.
 runtime::result<void> settle_format(rocksdb::DB& db, std::string& diagnosis);
@@ -60,7 +69,9 @@ void remove_document(rocksdb::WriteBatch& batch, runtime::execution_id id, runti
 
 struct archive_database::state {
     state(const archive_options& from, archive_observer& told)
-        : observer(told), listener(std::make_shared<flush_listener>(told)), options(make_options(from, listener)) {}
+        : observer(told),
+          listener(std::make_shared<flush_listener>(told, from.directory)),
+          options(make_options(from, listener)) {}
     ~state();
 
     runtime::error_code fail(const rocksdb::Status& status) {
@@ -86,6 +97,7 @@ struct archive_database::state {
     std::shared_ptr<flush_listener> listener;
     rocksdb::Options options;
     std::unique_ptr<rocksdb::DB> db;
+    bool settled = false;  // opened, and found good
 
     // Held by whoever changes documents, so that the totals are exact: RocksDB takes one batch at a time anyway.
     std::mutex changing;

@@ -94,6 +94,10 @@ class log_directory {
     // Instead of open(), for `weir log verify`: looks at everything as open() does, and changes nothing but LOCK's
     // being there. The number of partitions is the directory's own.
     task<result<void>> verify();
+    // After verify(): gives every record that counts to `visit`, in the order of each partition, those that were
+    // released and are still there included. A segment at a time, in the order of segments().
+    [[nodiscard]] std::vector<segment_key> segments() const;
+    task<result<void>> read_segment(segment_key which, runtime::unique_function<void(const record_view&)> visit);
     // Marks the directory clean if every log said so, and gives the lock back.
     task<void> stop();
 

@@ -22,4 +22,30 @@ task<result<void>> log_directory::verify() {
     co_return co_await scan_all(keys);
 }
 
+std::vector<segment_key> log_directory::segments() const {
+    std::vector<segment_key> out;
+    for (const auto& [key, one] : segments_) out.push_back(key);
+    return out;
+}
+
+task<result<void>> log_directory::read_segment(segment_key which,
+                                               runtime::unique_function<void(const record_view&)> visit) {
+    const segment& s = segments_.at(which);
+    auto file = co_await disk_.open(s.path, open_mode::existing);
+    if (file.has_error()) co_return file.error();
+    batch_visitor each = [&](const batch_header& batch, std::span<const std::byte> whole) -> result<void> {
+        if (batch.kind != batch_kind::records) return {};
+        return for_each_record(batch, whole, [&](const record_view& record, std::size_t) {
+            const auto range = s.ranges.find(record.header.partition);
+            if (range != s.ranges.end() && record.header.at <= range->second.high) visit(record);
+        });
+    };
+    scan_limits limits;
+    limits.until = s.end;
+    limits.look_behind_end = false;
+    const auto report = co_await scan_segment(**file, s.header, s.path, std::move(each), limits);
+    if (report.failed) co_return report.failed;
+    co_return result<void>();
+}
+
 }  // namespace storage::embedded

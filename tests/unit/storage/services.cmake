@@ -14,6 +14,11 @@ weir_test(archive_retention_test
   USES weir_archive PkgConfig::ROCKSDB
   LABELS unit)
 
+weir_test(archive_damage_test
+  SOURCES archive_damage_test.cpp numbered_documents.cpp
+  USES weir_archive PkgConfig::ROCKSDB
+  LABELS unit)
+
 weir_test(simulated_archive_test
   SOURCES simulated_archive_test.cpp numbered_documents.cpp
   USES weir_simulated_archive

@@ -65,6 +65,9 @@ TEST(command_line, takes_the_other_commands) {
     EXPECT_EQ(parse_command_line({"log", "repair", "--drop-after", "file", "/x"}, "").exit_code, 2);
     EXPECT_EQ(parse<verify_command>({"log", "verify", "/x"}).directory, "/x");
     EXPECT_EQ(parse<verify_command>({"log", "verify", "--data", "/x"}).directory, "/x");
+    EXPECT_FALSE(parse<archive_command>({"archive", "verify"}).repair);
+    EXPECT_TRUE(parse<archive_command>({"archive", "repair", "/x"}).repair);
+    EXPECT_EQ(parse<archive_command>({"archive", "repair", "/x"}).directory, "/x");
     EXPECT_TRUE(parse<backup_command>({"backup", "http://127.0.0.1:1", "/t"}).from_server());
     EXPECT_FALSE(parse<backup_command>({"backup", "./data", "/t"}).from_server());
     EXPECT_EQ(parse<backup_command>({"backup", "./data", "/t"}).target, "/t");

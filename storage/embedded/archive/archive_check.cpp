@@ -1,0 +1,132 @@
+#include "storage/embedded/archive/archive_check.hpp"
+
+#include <rocksdb/db.h>
+
+#include "storage/embedded/archive/archive_files.hpp"
+#include "storage/embedded/archive/archive_keys.hpp"
+#include "storage/embedded/archive/archive_state.hpp"
+#include "storage/embedded/archive/manifest_copy.hpp"
+
+namespace storage::embedded {
+namespace {
+
+// So many lines about single documents are enough to see what is wrong.
+constexpr std::size_t lines_max = 100;
+
+class document_check {
+  public:
+    document_check(rocksdb::DB& db, archive_check& report) : db_(db), report_(report) {}
+
+    // Each document in the order of retention, and whether it is there with everything; then the counts.
+    void run() {
+        const std::string lower(archive_keys::retention_prefix);
+        const std::string upper = archive_keys::behind(lower);
+        const rocksdb::Slice upper_bound(upper);
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &upper_bound;
+        options.fill_cache = false;
+        const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(options));
+        for (at->Seek(lower); at->Valid(); at->Next()) check(at->key().ToStringView(), at->value().ToStringView());
+        if (!at->status().ok()) say("the order of retention cannot be read: " + at->status().ToString());
+        check_totals();
+    }
+
+  private:
+    void say(std::string line) {
+        if (report_.damage.size() < lines_max) report_.damage.push_back(std::move(line));
+    }
+
+    bool is_there(const std::string& key, const std::string& what, runtime::execution_id id) {
+        rocksdb::PinnableSlice value;
+        const auto status = db_.Get(rocksdb::ReadOptions(), db_.DefaultColumnFamily(), key, &value);
+        if (status.ok()) return true;
+        say(what + " of " + id.to_string() + (status.IsNotFound() ? " is missing" : ": " + status.ToString()));
+        return false;
+    }
+
+    void check(std::string_view key, std::string_view value) {
+        const auto id = archive_keys::id_at_end(key);
+        const auto entry = archive_keys::decode_entry(value);
+        if (!id || !entry) return say("an entry of the order of retention cannot be decoded");
+        ++report_.documents;
+        bytes_ += entry->bytes;
+        bool whole = is_there(archive_keys::document_key(*id), "the document", *id);
+        const auto tenant = archive_keys::tenant_prefix(entry->tenant);
+        const auto user = archive_keys::user_prefix(entry->tenant, entry->user);
+        whole = whole && is_there(archive_keys::index_key(tenant, *id), "the tenant's entry", *id);
+        whole = whole && is_there(archive_keys::index_key(user, *id), "the user's entry", *id);
+        for (const auto first : entry->chunks)
+            whole = whole && is_there(archive_keys::chunk_key(*id, first), "a chunk", *id);
+    }
+
+    void check_totals() {
+        std::string value;
+        const auto status = db_.Get(rocksdb::ReadOptions(), slice(archive_keys::totals_key), &value);
+        const auto totals = archive_keys::decode_totals(value);
+        if (!status.ok() || !totals) return say("the totals cannot be read");
+        if (totals->documents == report_.documents && totals->bytes == bytes_) return;
+        say("the totals say " + std::to_string(totals->documents) + " documents of " + std::to_string(totals->bytes) +
+            " bytes; there are " + std::to_string(report_.documents) + " of " + std::to_string(bytes_));
+    }
+
+    rocksdb::DB& db_;
+    archive_check& report_;
+    std::uint64_t bytes_ = 0;
+};
+
+struct silent_observer final : archive_observer {
+    void flushed(archive_sequence) override {}
+    void failed(runtime::error_code, const std::string&) override {}
+    void recovered() override {}
+    void damaged(const std::string&) override {}
+};
+
+}  // namespace
+
+rocksdb::Status open_to_read(const std::string& directory, std::unique_ptr<rocksdb::DB>& out) {
+    static silent_observer nobody;
+    archive_options from;
+    from.directory = directory;
+    auto options = make_options(from, std::make_shared<flush_listener>(nobody, directory));
+    options.create_if_missing = false;
+    options.paranoid_checks = false;  // a file that is missing is met when it is read
+    options.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
+    options.info_log->SetInfoLogLevel(rocksdb::InfoLogLevel::FATAL_LEVEL);
+    rocksdb::DB* raw = nullptr;
+    auto status = rocksdb::DB::OpenForReadOnly(options, directory, &raw);
+    out.reset(raw);
+    return status;
+}
+
+std::vector<std::string> find_missing_files(const std::string& directory) {
+    std::unique_ptr<rocksdb::DB> db;
+    if (!open_to_read(directory, db).ok()) return {};
+    return find_missing_files(*db, directory);
+}
+
+archive_check verify_archive(const std::string& directory) {
+    archive_check out;
+    const auto metadata = find_metadata_damage(directory);
+    if (!metadata.empty()) {
+        out.damage.push_back(metadata);
+        return out;
+    }
+    std::unique_ptr<rocksdb::DB> db;
+    const auto status = open_to_read(directory, db);
+    if (!status.ok()) {
+        out.damage.push_back(status.ToString());
+        return out;
+    }
+    out.damage = find_damaged_files(*db, directory, out.files);
+    std::string version;
+    if (db->Get(rocksdb::ReadOptions(), slice(archive_keys::format_key), &version).ok() &&
+        version != std::to_string(archive_keys::format_version)) {
+        out.damage.push_back("it has format " + version + "; a start of the server brings an older one up to date");
+        return out;
+    }
+    document_check(*db, out).run();
+    out.good = out.damage.empty();
+    return out;
+}
+
+}  // namespace storage::embedded
