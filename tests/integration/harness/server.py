@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ def clean_environment(extra=None):
 class Server:
     """One data directory and the processes that serve it, one after the other."""
 
-    def __init__(self, binary, data=None, executor="sandbox", shards=2, flags=(), environment=None):
+    def __init__(self, binary, data=None, executor="sandbox", shards=2, flags=(), environment=None, file_limit=None):
         self.binary = binary
         self.home = Path(tempfile.mkdtemp(prefix="weir-integration-"))
         self.data = Path(data) if data else self.home / "data"
@@ -68,6 +69,7 @@ class Server:
         self.shards = shards
         self.flags = list(flags)
         self.environment = environment
+        self.file_limit = file_limit  # of open files, soft and hard
         self.process = None
         self.url = None
         self.client = None
@@ -90,7 +92,7 @@ class Server:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command(extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=log, cwd=self.home, start_new_session=True,
-                                            env=clean_environment(self.environment), preexec_fn=die_with_the_runner)
+                                            env=clean_environment(self.environment), preexec_fn=self._before_exec)
         line = self._first_line()
         found = re.fullmatch(r"listening on (http://([0-9.]+):([0-9]+))", line)
         if not found:
@@ -100,6 +102,11 @@ class Server:
         self.client = Client(found[2], int(found[3]))
         self._until_ready()
         return self
+
+    def _before_exec(self):
+        die_with_the_runner()
+        if self.file_limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.file_limit, self.file_limit))
 
     def _first_line(self):
         lines = []
