@@ -11,6 +11,7 @@ namespace {
 struct span {
     std::optional<runtime::utc_time> scheduled;
     std::optional<runtime::utc_time> ended;
+    std::optional<runtime::utc_time> cancelled;  // asked for
     const pipeline::event* end = nullptr;
 };
 
@@ -19,6 +20,7 @@ std::map<std::uint32_t, span> spans_of(const player& mine) {
     for (const auto& [number, one] : mine.events) {
         auto& at = out[one->attempt];
         if (one->type == event_type::execution_scheduled) at.scheduled = one->time;
+        if (one->type == event_type::execution_cancellation_requested) at.cancelled = one->time;
         if (one->type != event_type::execution_attempt_ended && !pipeline::is_terminal(one->type)) continue;
         at.ended = one->time;
         at.end = one.get();
@@ -83,11 +85,13 @@ std::set<std::uint32_t> lost_attempts(const player& mine, const std::vector<runt
     for (const auto& [attempt, at] : spans_of(mine)) {
         if (boxes.broken.contains({mine.id, attempt})) out.insert(attempt);
         if (!at.scheduled || !at.ended) continue;
-        const bool killed = std::any_of(kills.begin(), kills.end(),
-                                        [&](auto when) { return *at.scheduled <= when && when < *at.ended; });
-        // Lost as well, but asked for: that is the cancellation's end.
-        const bool cancelled = mine.what.is_cancelled() && at.end->type == event_type::execution_cancelled;
-        if (killed && !cancelled) out.insert(attempt);
+        const auto kill = std::find_if(kills.begin(), kills.end(),
+                                       [&](auto when) { return *at.scheduled <= when && when < *at.ended; });
+        if (kill == kills.end()) continue;
+        // It had to go anyway: that is the cancellation's end. One that was asked for while the next life took up its
+        // executions came in time or too late.
+        const bool in_time = at.cancelled && *at.cancelled <= *kill;
+        if (!in_time && !(at.cancelled && at.end->type == event_type::execution_cancelled)) out.insert(attempt);
     }
     return out;
 }
@@ -98,6 +102,8 @@ std::vector<std::string> compare(const player& mine, const std::set<std::uint32_
     const auto& result = *mine.result;
     compare_verdict(check, result.verdict, wanted, "");
     check.equal("attempts", mine.attempt, wanted.attempts);
+    if (mine.cancellation_acknowledged)
+        check.equal("status after its cancellation", pipeline::to_string(result.verdict.status), "cancelled");
     check.stream("stdout", result.standard_output, wanted.standard_output, wanted.last_was_lost);
     check.stream("stderr", result.standard_error, wanted.standard_error, wanted.last_was_lost);
     check.stream("stdout in events", output_of(mine, pipeline::stream::standard_output), result.standard_output, false);

@@ -23,6 +23,7 @@ struct program_worker::box {
     stages::worker::observer& watch;
     std::stop_token stop;
     runtime::steady_time wall_end;
+    runtime::nanoseconds dying;
     verdict end;
     bool over = false;
     std::string late;
@@ -41,6 +42,8 @@ task<void> program_worker::pass(box& mine, runtime::nanoseconds time) {
     const bool to_the_limit = mine.wall_end < now + time;
     const bool whole = co_await runtime::sleep_for(to_the_limit ? mine.wall_end - now : time, mine.stop);
     if (!whole) {
+        // A tree takes its time to go.
+        co_await runtime::sleep_for(mine.dying);
         mine.finish(cause::cancelled);
     } else if (to_the_limit) {
         mine.finish(cause::timeout_wall);
@@ -138,7 +141,8 @@ task<verdict> program_worker::run(stages::worker::launch_request request, stages
     }
     co_await watch.started();
     const auto wall_end = runtime::shard::here().time().steady() + runtime::milliseconds(request.limits.wall_ms);
-    box mine{request, watch, stop, wall_end, {}, false, {}, 0, {0, 0}};
+    const runtime::nanoseconds dying = runtime::microseconds(world_.random().below(50'000));
+    box mine{request, watch, stop, wall_end, dying, {}, false, {}, 0, {0, 0}};
     for (const auto& one : commands) {
         const bool last = is_end(one.kind);
         if (last) co_await run_end(mine, one);

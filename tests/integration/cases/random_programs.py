@@ -100,6 +100,7 @@ class Player:
         self.events = []
         self.predicted = None  # (status, attempts), once compared
         self.starved = False
+        self.cancellation_acknowledged = False
 
     def play(self):
         self.post()
@@ -175,7 +176,9 @@ class Player:
 
     def cancel(self):
         answer = self.engine.asked(lambda client: client.cancel(self.identity))
-        if answer.status != 202:
+        if answer.status == 202:
+            self.cancellation_acknowledged = True
+        else:
             expect.problem(answer, 409, "already_finished")
 
     def ready(self):
@@ -252,15 +255,19 @@ class Player:
 
     def lost_attempts(self):
         """Those that must have ended as `infrastructure`: a kill lies between their launch and their end."""
-        scheduled, lost = {}, set()
+        scheduled, cancelled, lost = {}, {}, set()
         for event in self.events:
             at, attempt = event.body["timestamp"], event.body["attempt"]
             if event.type == "execution_scheduled":
                 scheduled[attempt] = at
+            if event.type == "execution_cancellation_requested":
+                cancelled[attempt] = at
             over = event.type == "execution_attempt_ended" or event.type.removeprefix("execution_") in STATUSES
-            if not over or attempt not in scheduled or (self.cancelled and event.type == "execution_cancelled"):
-                continue
-            if any(scheduled[attempt] <= kill < at for kill in self.engine.kills):
+            kills = [kill for kill in self.engine.kills if over and scheduled.get(attempt, at) <= kill < at]
+            # One that was cancelled had to go anyway. If it was asked for while the next life took up its executions,
+            # that came in time or too late.
+            if kills and not (attempt in cancelled and
+                              (cancelled[attempt] <= kills[0] or event.type == "execution_cancelled")):
                 lost.add(attempt)
         return lost
 
@@ -268,6 +275,11 @@ class Player:
         if attempt in lost:
             return {"status": "failed", "error_type": "infrastructure", "exit_code": None, "signal": None}
         return {name: self.own[name] for name in ("status", "error_type", "exit_code", "signal")}
+
+    def infrastructure(self):
+        """Why attempts ended so, in the server's words and at what time; for a failure's text."""
+        ends = [event.body for event in self.events if event.body.get("error_type") == "infrastructure"]
+        return [(end["attempt"], end["timestamp"], end["error_message"]) for end in ends]
 
     def compare(self, result, attempt):
         lost = self.lost_attempts()
@@ -277,13 +289,16 @@ class Player:
             wanted += 1
         if not lost:
             expect.equal(wanted, self.program["attempts"], "attempts by both predictors")
-        expect.equal(attempt, wanted, f"attempts ({sorted(lost)} lost)")
+        known = f"({sorted(lost)} lost; {self.infrastructure()})"
+        expect.equal(attempt, wanted, f"attempts {known}")
+        if self.cancellation_acknowledged:
+            expect.equal(result["status"], "cancelled", "status after its cancellation")
         expect.whole_history(self.events, self.identity)
         ends = [event.body for event in self.events if event.type == "execution_attempt_ended"]
         for number, seen in enumerate([*ends, self.events[-1].body, result], 1):
             number = min(number, wanted)
             end = self.end_of(number, lost)
-            expect.equal({name: seen[name] for name in end}, end, f"end of attempt {number} ({sorted(lost)} lost)")
+            expect.equal({name: seen[name] for name in end}, end, f"end of attempt {number} {known}")
         # On a machine that gives boxes next to nothing the wall limit may come before the program has come to its hang.
         seen = sum(len(expect.stream_of(result, stream)) for stream in ("stdout", "stderr"))
         self.starved = wanted not in lost and end["error_type"] == "timeout_wall" and seen < sum(
@@ -352,7 +367,7 @@ def play_all(engine, programs):
                 engine.ended = len(players)
             except Exception as failure:  # the others go on
                 kinds = [command[0] for command in program["commands"] + program["client"]]
-                failures.append(f"program {program['seed']} ({player.identity}, {program['lang']}, {kinds}): "
+                failures.append(f"kills so far {engine.kills[-3:]}; program {program['seed']} ({player.identity}, {program['lang']}, {kinds}): "
                                 f"{type(failure).__name__} {failure}")
 
     problems = in_threads([one_after_the_other] * CLIENTS)
