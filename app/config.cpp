@@ -70,6 +70,8 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.sandbox.weak_limits = from.text("sandbox.limits") == "weak";
     out.admission.queued_max = count(from, "admission.queued_max");
     out.admission.user_open_max = count(from, "admission.user_open_max");
+    out.admission.user_block_max = count(from, "admission.user_block_max");
+    out.admission.user_lease = from.duration("admission.user_lease_s");
     out.sse.connections_max = count(from, "sse.connections_max");
     out.sse.user_connections_max = count(from, "sse.user_connections_max");
     out.sse.heartbeat = from.duration("sse.heartbeat_s");

@@ -33,6 +33,8 @@ struct settings {
     struct admission_settings {
         std::size_t queued_max = 0;     // a node
         std::size_t user_open_max = 0;  // 0 for none
+        std::size_t user_block_max = 0;
+        milliseconds user_lease{0};
     } admission;
 
     struct sse_settings {

@@ -90,6 +90,7 @@ task<void> server::open_directory() {
         fail(found.diagnosis.empty() ? opened.error().message() : found.diagnosis);
         co_return;
     }
+    process_.map.life = found.epoch;
     runtime::log(
         log_level::info, "the log is open",
         {{"epoch", found.epoch}, {"clean", found.was_clean}, {"segments", found.segments}, {"records", found.records}});
@@ -141,6 +142,11 @@ task<void> server::end_backups() {
     backups_.reset();
 }
 
+task<void> server::await_open(std::size_t i) {
+    const auto open = co_await services_[i]->engine().wait_until_open();
+    if (!open) fail("the log takes no writes: " + open.error().message());
+}
+
 task<void> server::listen() {
     const auto listening = co_await front_door_->start();
     if (!listening) fail("cannot listen on " + process_.values.listen.to_string() + ": " + listening.error().message());
@@ -189,7 +195,11 @@ bool server::start() {
     start_shards();
     if (!diagnosis_.empty()) return false;
 
+    for (std::size_t i = 0; i < services_.size() && diagnosis_.empty(); ++i)
+        shards_.run_and_wait(i, [this, i] { return await_open(i); });
+    if (!diagnosis_.empty()) return false;
     shards_.run_and_wait(0, [this] { return begin_backups(); });
+
     front_door_ = std::make_unique<http::server_group>(process_.map.shards, std::move(engines),
                                                        front_door_config(process_.values), backups_.get());
     shards_.run_and_wait(0, [this] { return listen(); });

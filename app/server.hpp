@@ -35,6 +35,7 @@ class server {
     runtime::task<void> make_shard(runtime::shard& home);
     runtime::task<void> start_shard(std::size_t i, std::string& why);
     void start_shards();
+    runtime::task<void> await_open(std::size_t i);
     runtime::task<void> begin_backups();
     runtime::task<void> end_backups();
     runtime::task<void> listen();

@@ -44,7 +44,11 @@ shard_services::shard_services(runtime::shard& home, process_services& process, 
     blobs_ = std::make_unique<storage::embedded::log_blobs>(
         *log_, static_cast<std::uint16_t>(pipeline::record_type::blob_piece));
     const auto keys_max = share_of(values.idempotency.keys_max, process.shards);
-    state_ = std::make_unique<pipeline::shard_state>(home, *log_, *archive_, *blobs_, values.partition.bits, keys_max);
+    pipeline::letters::letter_limits letters;
+    letters.behind_bytes_max = values.log.snapshot_bytes;
+    letters.age_max = values.log.snapshot_age_max;
+    state_ = std::make_unique<pipeline::shard_state>(home, *log_, *archive_, *blobs_, values.partition.bits, keys_max,
+                                                     letters);
     coordinator_ = std::make_unique<stages::coordinator::coordinator>(state_->table, seats_of(process, home.id()));
     hand_over_ = std::make_unique<stages::result::hand_over>(*state_);
     if (home.id() == 0) retention_ = std::make_unique<stages::result::retention>(home, *archive_, retention_of(values));
@@ -54,7 +58,9 @@ shard_services::shard_services(runtime::shard& home, process_services& process, 
     options.limits = process.limits;
     options.queued_max = share_of(values.admission.queued_max, process.shards);
     options.queued_max_node = values.admission.queued_max;
-    options.user_open_max = share_of(values.admission.user_open_max, process.shards);
+    options.users.limit = values.admission.user_open_max;
+    options.users.block_max = values.admission.user_block_max;
+    options.users.lease_time = std::chrono::duration_cast<runtime::seconds>(values.admission.user_lease);
     options.executor = executor;
     options.log_stalled_max = values.log.stalled;
     options.key_ttl = std::chrono::duration_cast<runtime::seconds>(values.idempotency.key_ttl);

@@ -20,6 +20,8 @@ constexpr runtime::seconds idempotency_wait{5};
 // Once so many records are held for keys alone, the living keys are written again.
 constexpr storage::offset held_for_keys_max = 1024;
 constexpr std::size_t keys_per_record = 4096;
+// How long a request waits for the count of its user's open executions.
+constexpr runtime::milliseconds user_answer_max{2000};
 
 failure make_failure(failure_code code, std::string detail) {
     failure out;
@@ -60,23 +62,18 @@ failure archive_failure(runtime::error_code why) {
     return out;
 }
 
-std::vector<runtime::partition_id> shard_map::partitions_of(std::size_t shard) const {
-    std::vector<runtime::partition_id> out;
-    for (unsigned p = 0; p < 1U << partition_bits; ++p) {
-        const runtime::partition_id id{static_cast<std::uint16_t>(p)};
-        if (owner_of(id) == shard) out.push_back(id);
-    }
-    return out;
-}
-
 engine_service::engine_service(shard_state& state, saga& saga, const shard_map& map, engine_options options)
     : state_(state),
       saga_(saga),
       map_(map),
       options_(std::move(options)),
       snapshots_(state, options_.snapshots),
+      carrier_(map),
       ids_(state.home.time(), state.home.random().split()),
       partitions_(map.partitions_of(state.home.id())),
+      borrower_(state.home, state.letters, state.table, map, options_.users),
+      lender_(map, {options_.users.limit, options_.users.lease_time}),
+      opened_(state.home),
       accepted_(state.home.metrics().make_counter("weir_executions_accepted_total",
                                                   "Executions accepted; a replayed key counts not again.")),
       gate_(state.home) {
@@ -85,6 +82,11 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
     for (const auto* limit :
          {"admission.queued_max", "admission.user_open_max", "idempotency.keys_max", "log.stalled_ms"})
         metrics.declare_limit(limit);
+    using letters::letter_kind;
+    for (const auto kind : {letter_kind::lease_grant, letter_kind::lease_recall})
+        state_.letters.read_by(kind, borrower_);
+    for (const auto kind : {letter_kind::lease_ask, letter_kind::lease_return, letter_kind::lease_declare})
+        state_.letters.read_by(kind, lender_);
     auto& queued = metrics.make_gauge("weir_executions_queued", "Executions that wait for a seat.");
     auto& held = metrics.make_gauge("weir_executions_held",
                                     "Executions in memory: unfinished, or not yet taken by the archive.");
@@ -103,7 +105,6 @@ task<result<void>> engine_service::start() {
     for (const auto& where : *opened) state_.journal.opened(where);
     // Whose last part is missing: the records that they were to replace are still there.
     state_.snapshots.clear();
-    open_ = true;
     for (auto& e : state_.table.all()) {
         state_.journal.pin(e->partition, e->first_offset);
         if (e->is_ended()) {
@@ -112,14 +113,46 @@ task<result<void>> engine_service::start() {
             saga_.begin(e);
         }
     }
+    state_.letters.start(options_.carrier != nullptr ? *options_.carrier : carrier_);
     runtime::spawn(gate_, state_.home, maintain());
     runtime::spawn(gate_, state_.home, take_snapshots());
+    if (options_.users.limit == 0) {
+        open_ = true;
+    } else {
+        runtime::spawn(gate_, state_.home, count_users());
+    }
+    co_return result<void>();
+}
+
+// What is open here counts before anything more is accepted anywhere.
+task<void> engine_service::count_users() {
+    const auto counted = co_await borrower_.declare(stop_.get_token());
+    if (!counted) co_return;
+    for (std::size_t i = 0; i < map_.shards.size(); ++i) {
+        const auto tell = [there = map_.engines[i]] { there->shard_has_counted(); };
+        co_await runtime::submit(*map_.shards[i], tell);
+    }
+}
+
+void engine_service::shard_has_counted() {
+    if (++shards_counted_ < map_.shards.size()) return;
+    open_ = true;
+    opened_.notify_all();
+}
+
+task<result<void>> engine_service::wait_until_open() {
+    while (!open_) {
+        if (const auto why = state_.journal.health()) co_return why;
+        co_await opened_.wait_until(state_.home.time().steady() + runtime::milliseconds(100));
+    }
     co_return result<void>();
 }
 
 task<void> engine_service::stop() {
     draining_ = true;
     stop_.request_stop();
+    // First, because count_users() may wait for a letter.
+    co_await state_.letters.stop();
     co_await gate_.close();
 }
 
@@ -156,7 +189,7 @@ failure engine_service::limited(failure_code code, std::string_view limit, std::
     return out;
 }
 
-std::optional<failure> engine_service::refusal(const principal& who, bool with_key) {
+std::optional<failure> engine_service::refusal(bool with_key) {
     if (draining_ || !open_) {
         auto out = make_failure(failure_code::draining, "the server takes no new work now");
         out.retry_after_s = 1;
@@ -169,13 +202,31 @@ std::optional<failure> engine_service::refusal(const principal& who, bool with_k
     if (saga_.queued() >= options_.queued_max)
         return limited(failure_code::overloaded, "admission.queued_max", options_.queued_max_node,
                        "too many executions are queued");
-    if (options_.user_open_max > 0 && state_.table.open_of(who.user_id) >= options_.user_open_max)
-        return limited(failure_code::limited, "admission.user_open_max", options_.user_open_max,
-                       "the user has too many open executions");
     if (with_key && state_.keys.full())
         return limited(failure_code::overloaded, "idempotency.keys_max", state_.keys.keys_max(),
                        "too many idempotency keys are alive");
     return std::nullopt;
+}
+
+failure engine_service::no_room(user_limit::room why) {
+    if (why == user_limit::room::too_many_users)
+        return limited(failure_code::overloaded, "admission.user_leases_max", options_.users.users_max,
+                       "too many users have open executions");
+    return limited(failure_code::limited, "admission.user_open_max", options_.users.limit,
+                   "the user has too many open executions");
+}
+
+failure engine_service::no_answer(user_limit::answer_end why) {
+    if (why == user_limit::answer_end::crowded)
+        return limited(failure_code::overloaded, "admission.user_waiting_max", options_.users.waiting_max,
+                       "too many requests wait for the count of their user");
+    if (why == user_limit::answer_end::refused) {
+        if (const auto failed = state_.journal.health()) return storage_failure(failed);
+        return limited(failure_code::overloaded, "letters.outbox_max", state_.letters.limits().outbox_max,
+                       "too many letters are under way");
+    }
+    return limited(failure_code::overloaded, "admission.user_answer_ms_max", user_answer_max.count(),
+                   "the count of the user's open executions is not known in time");
 }
 
 task<outcome<accepted>> engine_service::execute_here(principal who, script_request request,
@@ -185,14 +236,25 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
         binding.emplace();
         binding->key = digest_of(who, execute_route, key->key).key;
         binding->body_sha256 = key->body_sha256;
-        if (const auto* bound = state_.keys.find(binding->key)) {
-            key_table::entry entry = *bound;
-            co_return co_await replay_here(std::move(who), entry, key->body_sha256);
-        }
         const auto ttl_us = std::chrono::duration_cast<runtime::microseconds>(options_.key_ttl).count();
         binding->expires = {state_.home.time().utc().microseconds_since_epoch + ttl_us};
     }
-    if (auto refused = refusal(who, key.has_value())) co_return std::move(*refused);
+    // While the user's count is asked for, everything else may change: it is looked at again.
+    const auto deadline = state_.home.time().steady() + user_answer_max;
+    while (true) {
+        if (binding) {
+            if (const auto* bound = state_.keys.find(binding->key)) {
+                key_table::entry entry = *bound;
+                co_return co_await replay_here(std::move(who), entry, key->body_sha256);
+            }
+        }
+        if (auto refused = refusal(key.has_value())) co_return std::move(*refused);
+        const auto room = borrower_.room_for(who.user_id);
+        if (room == user_limit::room::yes) break;
+        if (room != user_limit::room::unknown) co_return no_room(room);
+        const auto answer = co_await borrower_.answer_for(who.user_id, deadline);
+        if (answer != user_limit::answer_end::came) co_return no_answer(answer);
+    }
 
     const execution_id id = ids_.next(slot);
     auto made = state_.transitions.accept(who, std::move(request), id, binding);
@@ -306,6 +368,9 @@ task<void> engine_service::maintain() {
         for (const auto partition : partitions_) {
             if (keys_hold_too_much(partition)) co_await rewrite_keys(partition);
         }
+        co_await state_.letters.tidy();
+        if (open_) borrower_.tidy();
+        lender_.tidy(state_.home.time().utc());
     }
 }
 

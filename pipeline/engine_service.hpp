@@ -6,39 +6,26 @@
 
 #include "pipeline/engine.hpp"
 #include "pipeline/saga.hpp"
+#include "pipeline/shard_map.hpp"
 #include "pipeline/shard_state.hpp"
 #include "pipeline/snapshots.hpp"
+#include "pipeline/user_limit/borrower.hpp"
+#include "pipeline/user_limit/lender.hpp"
 #include "runtime/gate.hpp"
 
 namespace pipeline {
-
-class engine_service;
 
 struct engine_options {
     operator_limits limits;
     std::size_t queued_max = 100'000;       // this shard's share of admission.queued_max
     std::size_t queued_max_node = 100'000;  // as the operator set it: what the refusal names
-    std::size_t user_open_max = 0;          // this shard's share; 0: none
+    user_limit::borrower_options users;     // the limit of a user's open executions, of the node
     runtime::seconds key_ttl{24 * 3600};
     snapshot_options snapshots;
     // New work is refused while a write of the log has taken longer.
     runtime::milliseconds log_stalled_max{5000};
-    std::string executor;  // how programs run, for people
-};
-
-// Who owns what in this process: partition p belongs to shard p mod n.
-struct shard_map {
-    std::vector<runtime::shard*> shards;
-    std::vector<engine_service*> engines;
-    unsigned partition_bits = runtime::partition_bits_default;
-
-    [[nodiscard]] std::size_t owner_of(runtime::partition_id partition) const {
-        return partition.value % shards.size();
-    }
-    [[nodiscard]] std::size_t owner_of(runtime::slot slot) const {
-        return owner_of(runtime::partition_of(slot, partition_bits));
-    }
-    [[nodiscard]] std::vector<runtime::partition_id> partitions_of(std::size_t shard) const;
+    std::string executor;                        // how programs run, for people
+    letters::letter_carrier* carrier = nullptr;  // null: between the shards of this process
 };
 
 // Shard: calls of the engine interface, any; everything else, its own. Lifetime: stop() before destruction.
@@ -48,6 +35,8 @@ class engine_service final : public engine {
 
     // Opens this shard's partitions, folds what the log holds, and takes every unfinished execution up again.
     runtime::task<runtime::result<void>> start();
+    // Returns when every shard's users are counted and work is taken; only with a limit of a user is there a wait.
+    runtime::task<runtime::result<void>> wait_until_open();
     // Takes no more work; what is accepted goes on.
     void drain() { draining_ = true; }
     runtime::task<void> stop();
@@ -71,6 +60,10 @@ class engine_service final : public engine {
     [[nodiscard]] const shard_state& state() const { return state_; }
     [[nodiscard]] std::uint64_t snapshots_taken() const { return snapshots_.taken(); }
     [[nodiscard]] std::uint64_t held_bytes() const { return snapshots_.held_bytes(); }
+    // Where letters to this shard's partitions arrive.
+    [[nodiscard]] const user_limit::borrower& borrowed() const { return borrower_; }
+    [[nodiscard]] const user_limit::lender& lent() const { return lender_; }
+    [[nodiscard]] letters::letter_office& letters() { return state_.letters; }
 
   private:
     engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
@@ -90,7 +83,11 @@ class engine_service final : public engine {
     task<std::vector<stuck_execution>> stuck_here();
 
     failure limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail);
-    std::optional<failure> refusal(const principal& who, bool with_key);
+    std::optional<failure> refusal(bool with_key);
+    failure no_room(user_limit::room why);
+    failure no_answer(user_limit::answer_end why);
+    task<void> count_users();
+    void shard_has_counted();
     // Null: the archive has it, or nobody; not the caller's counts as nobody.
     std::shared_ptr<execution> open_one(const principal& who, execution_id id) const;
     task<outcome<summary>> archived(principal who, execution_id id);
@@ -107,9 +104,14 @@ class engine_service final : public engine {
     const shard_map& map_;
     engine_options options_;
     snapshots snapshots_;
+    shard_carrier carrier_;
     runtime::id_generator ids_;
     std::vector<runtime::partition_id> partitions_;
+    user_limit::borrower borrower_;
+    user_limit::lender lender_;
+    std::size_t shards_counted_ = 0;
     bool open_ = false;
+    runtime::event opened_;
     bool draining_ = false;
     runtime::counter& accepted_;
     runtime::metrics_registry::hook_ticket gauges_;

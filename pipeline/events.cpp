@@ -90,7 +90,11 @@ std::optional<events> of_concluded(const storage::record_view& record) {
 std::optional<events> events_of(const storage::record_view& record) {
     switch (static_cast<record_type>(record.header.type)) {
         case record_type::blob_piece:
-        case record_type::key_table: return events{};
+        case record_type::key_table:
+        case record_type::letter_sent:
+        case record_type::letter_received:
+        case record_type::letters_delivered:
+        case record_type::letter_lanes: return events{};
         case record_type::accepted: return of_accepted(record);
         case record_type::scheduled: return events{make(record.header, 0, event_type::execution_scheduled)};
         case record_type::started: return events{make(record.header, 0, event_type::execution_started)};

@@ -67,7 +67,11 @@ bool execution::transition(const storage::record_view& record) {
         }
         case record_type::blob_piece:
         case record_type::key_table:
-        case record_type::snapshot_part: return false;
+        case record_type::snapshot_part:
+        case record_type::letter_sent:
+        case record_type::letter_received:
+        case record_type::letters_delivered:
+        case record_type::letter_lanes: return false;
     }
     return false;
 }

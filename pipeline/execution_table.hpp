@@ -21,6 +21,8 @@ class execution_table {
     [[nodiscard]] std::size_t size() const { return by_id_.size(); }
     // Open (not ended) executions of a user.
     [[nodiscard]] std::size_t open_of(const runtime::uuid& user) const;
+    // Users with open executions, and how many.
+    [[nodiscard]] const std::unordered_map<runtime::uuid, std::size_t>& users() const { return open_by_user_; }
     // Told when an execution ends: it counts no longer for its user.
     void ended(execution& e);
     // Puts `e` where `old`, its earlier self, stood; during recovery, when a snapshot is whole.

@@ -25,12 +25,14 @@ class journal final : public storage::log_listener {
     [[nodiscard]] const std::vector<runtime::partition_id>& partitions() const { return mine_; }
     [[nodiscard]] unsigned partition_bits() const { return bits_; }
     [[nodiscard]] storage::log& log() { return log_; }
+    [[nodiscard]] runtime::shard& home() { return home_; }
 
     // Takes a record; see storage::log::append.
     runtime::result<storage::record_header> append(const storage::record_header& header, std::string_view payload);
     // Returns when an append that was refused (busy, no_space) may be tried again. Fails only for good.
     runtime::task<runtime::result<void>> room();
 
+    [[nodiscard]] bool is_open(runtime::partition_id partition) const { return state(partition).open; }
     [[nodiscard]] bool is_durable(runtime::partition_id partition, storage::offset at) const;
     [[nodiscard]] storage::offset durable_through(runtime::partition_id partition) const;
     // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then

@@ -25,6 +25,11 @@ enum class record_type : std::uint16_t {
     cancellation_requested = 7,
     concluded = 8,
     key_table = 9,
+    // See pipeline/letters.
+    letter_sent = 10,
+    letter_received = 11,
+    letters_delivered = 12,
+    letter_lanes = 13,
     snapshot_part = 16,
 };
 

@@ -76,6 +76,10 @@ bool recover(shard_state& state, const storage::record_view& record) {
         case record_type::accepted: return recover_accepted(state, record);
         case record_type::key_table: return recover_keys(state, record);
         case record_type::snapshot_part: return recover_part(state, record);
+        case record_type::letter_sent:
+        case record_type::letter_received:
+        case record_type::letters_delivered:
+        case record_type::letter_lanes: return state.letters.recover(record);
         case record_type::scheduled:
         case record_type::started:
         case record_type::output:

@@ -7,6 +7,7 @@
 #include "pipeline/history.hpp"
 #include "pipeline/journal.hpp"
 #include "pipeline/key_table.hpp"
+#include "pipeline/letters/letter_office.hpp"
 #include "pipeline/transitions.hpp"
 
 namespace pipeline {
@@ -21,14 +22,15 @@ struct snapshot_fold {
 // Shard: its owner only. The back-ends outlive it.
 struct shard_state {
     shard_state(runtime::shard& shard, storage::log& log, storage::archive& documents, storage::blobs& large,
-                unsigned partition_bits, std::size_t keys_max)
+                unsigned partition_bits, std::size_t keys_max, letters::letter_limits letter_limits = {})
         : home(shard),
           archive(documents),
           blobs(large),
           journal(shard, log, partition_bits),
           keys(keys_max),
           history(journal, documents),
-          transitions(shard, journal, large, table) {}
+          transitions(shard, journal, large, table),
+          letters(shard, journal, letter_limits) {}
 
     runtime::shard& home;
     storage::archive& archive;
@@ -39,6 +41,7 @@ struct shard_state {
     std::unordered_map<execution_id, snapshot_fold> snapshots;  // empty once the partitions are open
     class history history;
     class transitions transitions;
+    letters::letter_office letters;
 };
 
 // Folds a record that the log still holds. False for one that a later version wrote, or that cannot follow.

@@ -3,6 +3,7 @@
 #include "app/cli/terminal.hpp"
 #include "http/api/render.hpp"
 #include "http/json_writer.hpp"
+#include "pipeline/letters/letter_records.hpp"
 #include "pipeline/records.hpp"
 #include "runtime/shard_thread.hpp"
 #include "storage/embedded/disk/real_disk.hpp"
@@ -24,6 +25,10 @@ std::string type_name(std::uint16_t type) {
         case record_type::cancellation_requested: return "cancellation_requested";
         case record_type::concluded: return "concluded";
         case record_type::key_table: return "key_table";
+        case record_type::letter_sent: return "letter_sent";
+        case record_type::letter_received: return "letter_received";
+        case record_type::letters_delivered: return "letters_delivered";
+        case record_type::letter_lanes: return "letter_lanes";
         case record_type::snapshot_part: return "snapshot_part";
         default: return "type_" + std::to_string(type);
     }
@@ -87,6 +92,14 @@ void append_events(std::string& out, const record_view& record) {
     out.push_back(']');
 }
 
+// "letter 7 of kind 2 from 12".
+std::string short_letter(std::string_view where, const pipeline::letters::letter& one,
+                         std::optional<std::uint16_t> place = {}) {
+    return "letter " + std::to_string(one.number) + " of kind " +
+           std::to_string(static_cast<std::uint16_t>(one.what.kind)) + " " + std::string(where) + " " +
+           std::to_string(place.value_or(one.what.to.value));
+}
+
 std::string short_payload(const record_view& record) {
     switch (static_cast<record_type>(record.header.type)) {
         case record_type::accepted:
@@ -106,6 +119,15 @@ std::string short_payload(const record_view& record) {
         case record_type::key_table:
             if (const auto keys = pipeline::decode_keys(record.payload))
                 return "  " + std::to_string(keys->size()) + " keys";
+            break;
+        case record_type::letter_sent:
+            if (const auto sent = pipeline::letters::decode_letter_sent(record.payload))
+                return "  " + short_letter("to slot", *sent);
+            break;
+        case record_type::letter_received:
+            if (const auto in = pipeline::letters::decode_letter_received(record.payload))
+                return "  " + short_letter("from", in->what, in->from.value) + ", " +
+                       std::to_string(in->answers.size()) + " answers";
             break;
         case record_type::blob_piece: return "  piece " + std::to_string(record.header.step);
         case record_type::snapshot_part:

@@ -24,6 +24,13 @@ enum class planted_bug : int {
     keys_expire_at_once = 20,      // idempotency keys do not live
     read_before_commit = 21,       // a view is shown that is not durable
     left_at_recovery = 22,         // nobody takes up what was queued
+
+    letter_sent_once = 31,           // a letter counts as delivered when it was carried once
+    letter_taken_twice = 32,         // a receiver takes a letter whose key it knows
+    letter_acknowledged_early = 33,  // a receiver answers before its record is durable
+    letter_order_forgotten = 34,     // a receiver takes a letter although one before it is missing
+    recovered_not_counted = 35,      // after a start a user's open executions are not declared to its partition
+    lease_used_twice = 36,           // what a borrower gives back it goes on using
 };
 
 #ifdef WEIR_PLANTED_BUGS

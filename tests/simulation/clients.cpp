@@ -14,6 +14,13 @@ const pipeline::principal& somebody() {
     return who;
 }
 
+// Whose post it is: under a key always the same one's.
+const pipeline::principal& poster_of(const std::string& key, std::uint64_t choice) {
+    std::uint64_t which = choice;
+    if (!key.empty()) which = static_cast<std::uint8_t>(key.back());
+    return some_users()[which % some_users().size()];
+}
+
 pipeline::script_request request_for(std::uint64_t choice) {
     pipeline::script_request out;
     out.script = "program " + std::to_string(choice);
@@ -29,6 +36,13 @@ pipeline::script_request request_for(std::uint64_t choice) {
 
 }  // namespace
 
+const std::vector<pipeline::principal>& some_users() {
+    static const std::vector<pipeline::principal> users{pipeline::make_principal("default", "local", true),
+                                                        pipeline::make_principal("default", "ann", false),
+                                                        pipeline::make_principal("default", "bob", false)};
+    return users;
+}
+
 task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice) {
     std::optional<pipeline::idempotency> idempotency;
     if (!key.empty()) {
@@ -37,12 +51,14 @@ task<void> post(pipeline::engine& engine, outside_world& outside, std::string ke
         idempotency->body_sha256 = runtime::sha256(key);
     }
     auto request = request_for(choice);
-    const auto answer = co_await engine.execute(somebody(), std::move(request), std::move(idempotency));
+    pipeline::principal poster = poster_of(key, choice);
+    const auto answer = co_await engine.execute(std::move(poster), std::move(request), std::move(idempotency));
     if (answer) {
         outside.acknowledged(answer->id, key);
         co_return;
     }
     switch (answer.error().code) {
+        case failure_code::limited: ++outside.sometimes["a user was at the limit"]; break;
         case failure_code::overloaded:
         case failure_code::draining:
         case failure_code::storage_failed:
@@ -129,6 +145,16 @@ task<void> expect_ended(pipeline::engine& engine, outside_world& outside, execut
         co_await follow(engine, outside, id);
         if (!outside.saw_the_end(id)) outside.broken("P3: " + id.to_string() + " ended without a terminal event");
     }
+    --left;
+}
+
+task<void> expect_room(pipeline::engine& engine, outside_world& outside, std::size_t user, int& left) {
+    pipeline::principal poster = some_users()[user];
+    auto request = request_for(1);
+    std::optional<pipeline::idempotency> no_key;
+    const auto answer = co_await engine.execute(std::move(poster), std::move(request), std::move(no_key));
+    if (!answer) outside.broken("a user with nothing open is refused: " + answer.error().detail);
+    if (answer) outside.acknowledged(answer->id, {});
     --left;
 }
 

@@ -6,6 +6,8 @@
 
 namespace simulation_tests {
 
+// Those who post.
+const std::vector<pipeline::principal>& some_users();
 // Posts a script, with a key or without, and notes the answer.
 runtime::task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice);
 // Cancels; noted when acknowledged.
@@ -16,6 +18,8 @@ runtime::task<void> follow(pipeline::engine& engine, outside_world& outside, exe
 runtime::task<void> look(pipeline::engine& engine, outside_world& outside, execution_id id);
 // Notes what is wrong with an execution that must have ended.
 runtime::task<void> expect_ended(pipeline::engine& engine, outside_world& outside, execution_id id, int& left);
+// Notes it when a user who has nothing open may open nothing.
+runtime::task<void> expect_room(pipeline::engine& engine, outside_world& outside, std::size_t user, int& left);
 runtime::task<void> expect_nothing_stuck(pipeline::engine& engine, outside_world& outside, int& left);
 
 }  // namespace simulation_tests

@@ -16,6 +16,8 @@
 #include "storage/simulated/archive.hpp"
 #include "storage/simulated/disk.hpp"
 #include "tests/simulation/fake_worker.hpp"
+#include "tests/simulation/letter_watch.hpp"
+#include "tests/support/faulty_carrier.hpp"
 
 namespace simulation_tests {
 
@@ -28,6 +30,10 @@ struct node_options {
     std::uint64_t segment_bytes = 1024 * 1024;
     // Each shard's worker; without it a fake_worker.
     std::function<std::unique_ptr<stages::worker::worker>()> make_worker;
+    std::size_t user_open_max = 0;
+    pipeline::letters::letter_limits letters;
+    // Of the way between the shards; the same for all lives, and may change at any time.
+    const tests::letter_faults* letter_faults = nullptr;
 };
 
 // One life of a server.
@@ -38,7 +44,7 @@ class node {
 
     // Opens everything on all shards; `ready()` afterwards, or `failed()`.
     void start();
-    [[nodiscard]] bool ready() const { return ready_ == shards_.size(); }
+    [[nodiscard]] bool ready() const;
     [[nodiscard]] const std::string& failed() const { return failed_; }
     void heal();
 
@@ -54,6 +60,18 @@ class node {
     [[nodiscard]] std::uint64_t snapshots_taken() const;
     // In memory: not ended, or not yet taken by the archive.
     [[nodiscard]] std::size_t unfinished() const;
+    // Writes a letter that means nothing, from one partition to another of the simulated cluster.
+    void rehearse(runtime::partition_id from, runtime::partition_id to, std::string body);
+    [[nodiscard]] std::size_t letters_waiting() const;
+    // With no letter under way: both ends of every lane agree.
+    void check_lanes(outside_world& outside);
+    // Unfinished executions of a user, and what the shards hold and the user's partition has lent for them.
+    struct user_count {
+        std::size_t open = 0;
+        std::size_t held = 0;
+        std::size_t lent = 0;
+    };
+    [[nodiscard]] user_count count_of(const runtime::uuid& user) const;
 
     // kill -9: nothing of it runs from now on.
     void kill();
@@ -66,6 +84,9 @@ class node {
     std::unique_ptr<storage::embedded::log_directory> directory_;
     std::vector<std::unique_ptr<one_shard>> shards_;
     pipeline::shard_map map_;
+    tests::letter_places places_;
+    tests::letter_faults no_faults_;
+    runtime::random_source random_;
     std::size_t ready_ = 0;
     std::string failed_;
 
@@ -81,7 +102,9 @@ class node {
         std::unique_ptr<stages::coordinator::coordinator> coordinator;
         std::unique_ptr<stages::result::hand_over> hand_over;
         std::unique_ptr<stages::saga::script_saga> saga;
+        std::unique_ptr<tests::faulty_carrier> carrier;
         std::unique_ptr<pipeline::engine_service> engine;
+        std::unique_ptr<letter_watch> watch;
         std::unique_ptr<runtime::gate> clients;
     };
 };

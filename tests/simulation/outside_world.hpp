@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/engine.hpp"
+#include "tests/support/letter_checker.hpp"
 
 namespace simulation_tests {
 
@@ -38,10 +39,18 @@ class outside_world {
     [[nodiscard]] bool saw_the_end(execution_id id) const { return terminal_.contains(id); }
 
     void broken(std::string what) { broken_.push_back(std::move(what)); }
-    [[nodiscard]] const std::vector<std::string>& broken() const { return broken_; }
+    [[nodiscard]] std::vector<std::string> broken() const {
+        auto out = broken_;
+        out.insert(out.end(), letters.broken().begin(), letters.broken().end());
+        return out;
+    }
+    [[nodiscard]] bool is_whole() const { return broken_.empty() && letters.broken().empty(); }
 
     // How often rare things happened, so that a run shows what it reached.
     std::map<std::string, std::uint64_t> sometimes;
+
+    // Letters between partitions: taken once and in order.
+    tests::letter_checker letters;
 
   private:
     std::map<execution_id, std::string> acknowledged_;
