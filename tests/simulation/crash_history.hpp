@@ -46,7 +46,7 @@ class crash_history {
     // no attempt was started twice, keys give what they gave, and the next post is accepted.
     void check();
 
-    [[nodiscard]] const std::vector<std::string>& broken() const { return outside_.broken(); }
+    [[nodiscard]] std::vector<std::string> broken() const { return outside_.broken(); }
     [[nodiscard]] std::size_t acknowledged() const { return outside_.acknowledged().size(); }
     // What the script made the log do.
     [[nodiscard]] storage::embedded::log_directory::counters log_counters() const { return node_->directory().count(); }

@@ -119,8 +119,8 @@ rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush
     to.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
 
     rocksdb::BlockBasedTableOptions table;
-    // A file of some 64 MiB has a filter of more than a mebibyte. In one of the 64 parts that the cache has by default it
-    // finds no room, and would be read again for every single look-up.
+    // A file of some 64 MiB has a filter of more than a mebibyte. In one of the 64 parts that the cache has by default
+    // it finds no room, and would be read again for every single look-up.
     table.block_cache = rocksdb::NewLRUCache(from.block_cache_bytes, 2);
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.cache_index_and_filter_blocks = true;
