@@ -83,6 +83,7 @@ struct sandbox_worker::active_run {
     bool begun = false;
     bool output_over = false;  // whatever is not in the pipes by now will never come
     std::optional<ended_packet> end;
+    std::optional<runtime::timer_queue::ticket> overdue;
     runtime::event changed;
 };
 
@@ -190,10 +191,9 @@ task<verdict> sandbox_worker::run_box(launch_packet what, std::string standard_i
     // While programs want this CPU, polling would take it from them.
     home_.allow_polling(false);
     post(std::move(what), std::move(*files));
-    const auto overdue = home_.timers().add(home_.time().steady() + milliseconds(limits.wall_ms) + options_.overdue,
-                                            [this] { kill_overdue_broker(); });
+    watch_for_silence(run, home_.time().steady() + milliseconds(limits.wall_ms) + options_.overdue);
     co_await follow(run, stop);
-    home_.timers().cancel(overdue);
+    if (run->overdue) home_.timers().cancel(*run->overdue);
     runs_.erase(run->number);
     if (runs_.empty()) home_.allow_polling(true);
     ++counters_.ended;
@@ -264,6 +264,7 @@ void sandbox_worker::end_run(active_run& run) {
 }
 
 void sandbox_worker::on_packet(packet what) {
+    last_packet_ = home_.time().steady();
     if (const auto* started = std::get_if<started_packet>(&what)) {
         const auto found = runs_.find(started->run);
         if (found == runs_.end()) return;
@@ -293,9 +294,17 @@ void sandbox_worker::lose_runs() {
     }
 }
 
-// It still holds its end of the socket, so the number cannot belong to another process.
-void sandbox_worker::kill_overdue_broker() {
-    if (broker_ && broker_process_ > 0) ::kill(broker_process_, SIGKILL);
+// A box that takes long to begin or to die, because the machine is busy, is no reason to lose all others of its broker:
+// only one that says nothing of any box is taken for hung.
+void sandbox_worker::watch_for_silence(const run_pointer& run, runtime::steady_time at) {
+    run->overdue = home_.timers().add(at, [this, weak = std::weak_ptr(run)] {
+        const auto late = weak.lock();
+        if (!late || late->end) return;
+        const auto now = home_.time().steady();
+        if (now - last_packet_ < options_.overdue) return watch_for_silence(late, now + options_.overdue);
+        // It still holds its end of the socket, so the number cannot belong to another process.
+        if (broker_ && broker_process_ > 0) ::kill(broker_process_, SIGKILL);
+    });
 }
 
 task<void> sandbox_worker::keep_broker() {

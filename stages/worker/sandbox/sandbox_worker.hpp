@@ -28,7 +28,8 @@ namespace stages::worker::sandbox {
 struct worker_options {
     std::vector<installed_runtime> runtimes;  // of detect_runtimes()
     runtime::milliseconds broker_wait{5000};  // how long a launch waits while there is no broker
-    runtime::milliseconds overdue{10'000};    // a broker that is silent so long past a wall limit is killed
+    // A broker that is silent for so long is killed when a box of it is past its wall limit by as much.
+    runtime::milliseconds overdue{30'000};
 };
 
 struct worker_counters {
@@ -75,7 +76,7 @@ class sandbox_worker final : public worker {
     void end_run(active_run& run);
     void lose_runs();
     void request_kill(std::uint64_t run, kill_reason why);
-    void kill_overdue_broker();
+    void watch_for_silence(const run_pointer& run, runtime::steady_time at);
 
     runtime::task<void> keep_broker();
     runtime::task<runtime::result<void>> fetch_broker();
@@ -91,6 +92,7 @@ class sandbox_worker final : public worker {
     std::optional<stream> broker_;
     pid_t broker_process_ = 0;
     runtime::event broker_changed_;
+    runtime::steady_time last_packet_;
     std::deque<outgoing> outbox_;  // at most two packets for each run
     bool flushing_ = false;
     std::unordered_map<std::uint64_t, run_pointer> runs_;
