@@ -4,7 +4,11 @@
 
 namespace stages::worker {
 
-runtime::task<verdict> noop_worker::run(launch_request, observer& watch, std::stop_token stop) {
+runtime::task<verdict> noop_worker::run(launch_request request, observer& watch, std::stop_token stop) {
+    // As a program would: its input is not kept while it runs, and thousands may run at once.
+    {
+        const launch_request consumed = std::move(request);
+    }
     co_await watch.started();
     verdict out;
     const auto begin = runtime::shard::here().time().steady();

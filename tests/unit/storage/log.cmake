@@ -43,7 +43,7 @@ weir_test(embedded_log_exhaustive_test
 weir_test(embedded_log_histories_test
   SOURCES embedded_log_histories_test.cpp
   USES log_conformance_suite
-  LABELS unit)
+  LABELS unit long)
 # The same suite on a disk that lies about what is durable has to fail.
 add_test(NAME log_conformance_finds_a_lying_disk COMMAND log_conformance_test --gtest_filter=disk/log_crash_conformance*)
 set_tests_properties(log_conformance_finds_a_lying_disk PROPERTIES
