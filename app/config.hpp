@@ -30,6 +30,10 @@ struct settings {
         bool weak_limits = false;
     } sandbox;
 
+    struct runtimes_settings {
+        std::string directory;  // of manifests; empty: see app/runtimes_folder.hpp
+    } runtimes;
+
     struct admission_settings {
         std::size_t queued_max = 0;     // a node
         std::size_t user_open_max = 0;  // 0 for none

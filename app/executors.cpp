@@ -2,23 +2,30 @@
 
 #include <filesystem>
 
+#include "app/runtimes_folder.hpp"
 #include "runtime/base/encoding.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/sha256.hpp"
 #include "stages/worker/noop_worker.hpp"
 #include "stages/worker/sandbox/nursery.hpp"
-#include "stages/worker/sandbox/runtimes.hpp"
 #include "stages/worker/sandbox/sandbox_worker.hpp"
 
 namespace app {
 namespace {
 
+namespace runtimes = stages::worker::runtimes;
 namespace sandbox = stages::worker::sandbox;
 
-std::vector<pipeline::runtime_versions> shown(const std::vector<sandbox::installed_runtime>& installed) {
+std::vector<pipeline::runtime_versions> shown(const std::vector<runtimes::installed_runtime>& installed) {
     std::vector<pipeline::runtime_versions> out;
-    for (const auto& [info, executables] : installed)
-        out.push_back({info.lang, info.versions, info.file_extension, info.example_script});
+    for (const auto& [what, versions, executables] : installed)
+        out.push_back({what.language, versions, what.file_extension(), what.example});
+    return out;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+    std::string out;
+    for (const auto& line : lines) out += (out.empty() ? "" : "\nweir: ") + line;
     return out;
 }
 
@@ -35,14 +42,19 @@ prepared_executor prepare_noop(const settings& values) {
     prepared_executor out;
     const auto delay = values.executor.noop_duration;
     out.description = "noop, " + std::to_string(delay.count()) + " ms";
-    out.runtimes = shown(sandbox::detect_runtimes());
+    // Without any it runs them all the same.
+    out.runtimes = shown(runtimes::detect_runtimes(read_runtimes(values.runtimes.directory).manifests));
     out.make_worker = [delay](runtime::shard&) { return std::make_unique<stages::worker::noop_worker>(delay); };
     return out;
 }
 
 prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     prepared_executor out;
+    const auto known = read_runtimes(values.runtimes.directory);
+    out.refusal = joined(known.errors);
+    if (!out.refusal.empty()) return out;
     sandbox::launcher_options options;
+    options.etc = known.etc();
     options.group_name = group_name(values);
     // No shard has more seats than the node.
     options.boxes_max = std::max(options.boxes_max, static_cast<std::uint32_t>(values.seats));
@@ -63,7 +75,10 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
         return out;
     }
     sandbox::worker_options worker;
-    worker.runtimes = sandbox::detect_runtimes();
+    worker.runtimes = runtimes::detect_runtimes(known.manifests);
+    if (worker.runtimes.empty())
+        runtime::log(runtime::log_level::warning, "no language of the manifests is installed",
+                     {{"folder", known.folder}});
     // A machine under full load takes seconds to fork a broker; giving up early would only fail executions.
     worker.broker_wait = runtime::seconds(20);
     out.runtimes = shown(worker.runtimes);

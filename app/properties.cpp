@@ -50,6 +50,12 @@ constexpr std::array table{
              .choices = "cgroup|weak",
              .help = "cgroup refuses to start where memory and processes of a tree cannot be limited.",
              .flag = "sandbox-limits"},
+    property{.name = "runtimes.directory",
+             .kind = text,
+             .default_value = "",
+             .help = "Folder of the languages' manifests; empty is the first there is of /etc/weir/runtimes, runtimes "
+                     "beside the binary and ../share/weir/runtimes.",
+             .flag = "runtimes"},
 
     property{.name = "admission.queued_max",
              .kind = integer,

@@ -83,6 +83,8 @@ int run_command_line(std::vector<std::string> arguments) {
     if (std::holds_alternative<version_command>(line.parsed->command)) return print_version(text, output);
     if (const auto* doctor = std::get_if<doctor_command>(&line.parsed->command))
         return examine_machine(text, output, *doctor);
+    if (const auto* runtimes = std::get_if<runtimes_command>(&line.parsed->command))
+        return list_runtimes(text, output, *runtimes);
     if (const auto* dump = std::get_if<dump_command>(&line.parsed->command)) return dump_log(text, output, *dump);
     if (const auto* repair = std::get_if<repair_command>(&line.parsed->command))
         return repair_log(text, output, *repair);

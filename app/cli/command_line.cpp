@@ -62,6 +62,7 @@ struct parsed_values {
     backup_command backup;
     restore_command restore;
     archive_command archive;
+    runtimes_command runtimes;
 };
 
 void add_common(CLI::App& app, parsed_values& values) {
@@ -173,6 +174,9 @@ void add_rest(CLI::App& app, parsed_values& values) {
     verify->add_option("directory,--data", values.verify.directory, "Data directory [./data]")->type_name("DIR");
     auto* doctor = app.add_subcommand("doctor", "Check whether this machine can keep the server's promises");
     doctor->add_option("directory,--data", values.doctor.directory, "Data directory [./data]")->type_name("DIR");
+    auto* runtimes = app.add_subcommand("runtimes", "List the languages that this machine can run");
+    runtimes->add_option("--runtimes", values.runtimes.directory, "Folder of manifests [where a server would look]")
+        ->type_name("DIR");
     app.add_subcommand("version", "Print the version");
     // Dispatched before this parser is asked; named here for the help text.
     app.add_subcommand("serve", "Start the server; `weir serve --help` lists its properties");
@@ -208,6 +212,7 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
         values.archive.repair = app.get_subcommand("archive")->got_subcommand("repair");
         return values.archive;
     }
+    if (app.got_subcommand("runtimes")) return values.runtimes;
     return version_command{};
 }
 

@@ -97,11 +97,16 @@ struct archive_command {
     bool repair = false;  // else verify
 };
 
+// The languages that this machine can run.
+struct runtimes_command {
+    std::string directory;  // of manifests; empty: where a server would look
+};
+
 struct version_command {};
 
 using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
                                  verify_command, dump_command, repair_command, doctor_command, backup_command,
-                                 restore_command, archive_command, version_command>;
+                                 restore_command, archive_command, runtimes_command, version_command>;
 
 struct command_line {
     common_options common;

@@ -23,6 +23,7 @@ int dump_log(const terminal& text, output_format output, const dump_command& wha
 int repair_log(const terminal& text, output_format output, const repair_command& what);
 int verify_archive(const terminal& text, output_format output, const archive_command& what);
 int repair_archive(const terminal& text, output_format output, const archive_command& what);
+int list_runtimes(const terminal& text, output_format output, const runtimes_command& what);
 int verify_log(const terminal& text, output_format output, const verify_command& what);
 
 }  // namespace app::cli

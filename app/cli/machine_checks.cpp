@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "app/runtimes_folder.hpp"
 #include "stages/worker/sandbox/nursery.hpp"
-#include "stages/worker/sandbox/runtimes.hpp"
 
 namespace app::cli {
 namespace {
@@ -102,10 +102,13 @@ finding check_sandbox() {
 
 std::vector<finding> check_runtimes() {
     std::vector<finding> out;
-    for (const auto& installed : stages::worker::sandbox::detect_runtimes()) {
+    const auto known = read_runtimes({});
+    for (const auto& error : known.errors)
+        out.push_back({"runtimes", health::problem, error, "a server refuses to start with it"});
+    for (const auto& installed : stages::worker::runtimes::detect_runtimes(known.manifests)) {
         std::string versions;
-        for (const auto& version : installed.info.versions) versions += (versions.empty() ? "" : ", ") + version;
-        out.push_back({"runtime." + installed.info.lang, health::good, versions, ""});
+        for (const auto& version : installed.versions) versions += (versions.empty() ? "" : ", ") + version;
+        out.push_back({"runtime." + installed.what.language, health::good, versions, ""});
     }
     if (out.empty()) out.push_back({"runtimes", health::problem, "none", "install python3, nodejs or bash"});
     return out;

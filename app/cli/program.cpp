@@ -23,9 +23,13 @@ struct known_name {
     std::string_view lang;
 };
 constexpr std::array by_extension{known_name{".py", "python"}, known_name{".js", "node"}, known_name{".mjs", "node"},
-                                  known_name{".cjs", "node"},  known_name{".sh", "bash"}, known_name{".bash", "bash"}};
+                                  known_name{".cjs", "node"},  known_name{".sh", "bash"}, known_name{".bash", "bash"},
+                                  known_name{".rb", "ruby"},   known_name{".pl", "perl"}, known_name{".go", "go"},
+                                  known_name{".c", "c"},       known_name{".cpp", "cpp"}, known_name{".cc", "cpp"},
+                                  known_name{".java", "java"}};
 constexpr std::array by_interpreter{known_name{"python", "python"}, known_name{"node", "node"},
-                                    known_name{"bash", "bash"}, known_name{"sh", "bash"}};
+                                    known_name{"bash", "bash"},     known_name{"sh", "bash"},
+                                    known_name{"ruby", "ruby"},     known_name{"perl", "perl"}};
 
 // "#!/usr/bin/env -S python3.11 -u" is python3.11.
 std::string_view interpreter_of(std::string_view script) {

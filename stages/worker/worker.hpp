@@ -98,12 +98,4 @@ class worker {
     virtual runtime::task<void> stop() = 0;
 };
 
-// A language that the operator's machine can run.
-struct runtime_info {
-    std::string lang;
-    std::vector<std::string> versions;  // the first is the default
-    std::string file_extension;
-    std::string example_script;
-};
-
 }  // namespace stages::worker

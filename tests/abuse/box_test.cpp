@@ -24,14 +24,14 @@ class box : public testing::Test {
 };
 
 TEST_F(box, runs_every_language) {
-    for (const auto& runtime : stages::worker::sandbox::detect_runtimes()) {
-        for (const auto& version : runtime.info.versions) {
-            auto request = sandbox_host::request(runtime.info.lang, runtime.info.example_script);
+    for (const auto& runtime : host.installed()) {
+        for (const auto& version : runtime.versions) {
+            auto request = sandbox_host::request(runtime.what.language, runtime.what.example);
             request.lang_version = version;
             request.args = {"box"};
             const auto out = host.run(request);
             expect_exit(out, 0);
-            EXPECT_EQ(out.standard_output, "Hello, box!\n") << runtime.info.lang << version;
+            EXPECT_EQ(out.standard_output, "Hello, box!\n") << runtime.what.language << version;
             EXPECT_EQ(out.standard_error, "");
         }
     }

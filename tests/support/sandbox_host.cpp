@@ -121,7 +121,11 @@ void sandbox_host::SetUp() {
     mounts_before_ = read_file("/proc/self/mountinfo");
     group_name_ = "weir-test-" + std::to_string(getpid());
     first_uid_ = 300'000 + static_cast<std::uint32_t>(getpid() % 1000) * 200;
+    const auto known = stages::worker::runtimes::read_manifests(WEIR_RUNTIMES_DIR);
+    for (const auto& error : known.errors) ADD_FAILURE() << error;
+    installed_ = stages::worker::runtimes::detect_runtimes(known.manifests);
     sandbox::launcher_options options;
+    for (const auto& one : known.manifests) options.etc.insert(options.etc.end(), one.etc.begin(), one.etc.end());
     options.group_name = group_name_;
     options.first_uid = first_uid_;
     options.boxes_max = 64;
@@ -141,7 +145,7 @@ void sandbox_host::SetUp() {
     shards_ = std::make_unique<runtime::shard_group>(1);
     shards_->start();
     sandbox::worker_options worker_options;
-    worker_options.runtimes = sandbox::detect_runtimes();
+    worker_options.runtimes = installed_;
     worker_ =
         std::make_unique<sandbox::sandbox_worker>((*shards_)[0], nursery_->take_channel(0), std::move(worker_options));
     bool good = false;
@@ -182,9 +186,7 @@ std::vector<outcome> sandbox_host::run_all(std::vector<stages::worker::launch_re
     return out;
 }
 
-bool sandbox_host::has(const std::string& lang) const {
-    return !sandbox::find_executable(sandbox::detect_runtimes(), lang, "").empty();
-}
+bool sandbox_host::has(const std::string& lang) const { return find_runtime(installed_, lang) != nullptr; }
 
 std::string sandbox_host::leftovers() {
     std::string found;

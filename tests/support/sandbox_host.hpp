@@ -51,6 +51,9 @@ class sandbox_host final : public testing::Environment {
     // Memory and processes of trees are limited here.
     [[nodiscard]] bool limits_trees() const { return nursery_->report().limits_trees(); }
     [[nodiscard]] const stages::worker::sandbox::launcher_report& report() const { return nursery_->report(); }
+    [[nodiscard]] const std::vector<stages::worker::runtimes::installed_runtime>& installed() const {
+        return installed_;
+    }
     [[nodiscard]] bool has(const std::string& lang) const;
     [[nodiscard]] stages::worker::sandbox::sandbox_worker& worker() { return *worker_; }
     [[nodiscard]] pid_t broker_process() const { return worker_->broker_process(); }
@@ -63,6 +66,7 @@ class sandbox_host final : public testing::Environment {
     std::optional<stages::worker::sandbox::nursery> nursery_;
     std::unique_ptr<runtime::shard_group> shards_;
     std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
+    std::vector<stages::worker::runtimes::installed_runtime> installed_;
     std::string group_name_;
     std::uint32_t first_uid_ = 0;
     std::string mounts_before_;

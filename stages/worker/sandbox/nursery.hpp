@@ -22,6 +22,7 @@ struct launcher_options {
     std::uint32_t first_uid =
         200'000;                    // a root server's programs run as ids from here on, 2 * boxes_max for each broker
     std::uint32_t boxes_max = 512;  // at once, of one broker: at least the seats that its shard can have
+    std::vector<std::string> etc;   // patterns of what boxes see of the machine's /etc beside the usual
     rung highest_rung = rung::cgroup2;  // to go down the ladder on purpose
     // Programs get only the CPU time that nobody else on the machine wants: so the server answers as if they were not
     // there, and so they stand still while something else takes all CPUs. Else they compete like any other process.

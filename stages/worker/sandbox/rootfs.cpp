@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -20,10 +21,10 @@ namespace stages::worker::sandbox {
 namespace {
 
 // What is copied of the machine's /etc, as far as everybody may read it: interpreters and their libraries look there.
-constexpr std::array copied_from_etc{
-    "alternatives", "ssl",       "ca-certificates", "ld.so.cache",    "ld.so.conf",   "ld.so.conf.d", "localtime",
-    "timezone",     "python3",   "python3.11",      "python3.12",     "python3.13",   "nodejs",       "mime.types",
-    "services",     "protocols", "os-release",      "debian_version", "locale.alias", "inputrc",      "magic"};
+constexpr std::array copied_from_etc{"alternatives",   "ssl",          "ca-certificates", "ld.so.cache",
+                                     "ld.so.conf",     "ld.so.conf.d", "localtime",       "timezone",
+                                     "mime.types",     "services",     "protocols",       "os-release",
+                                     "debian_version", "locale.alias", "inputrc",         "magic"};
 constexpr std::size_t copied_entries_max = 8192;
 constexpr std::size_t copied_bytes_max = 16U << 20;
 
@@ -51,6 +52,7 @@ class builder {
     void bind(const char* source, const std::string& target, std::uint64_t attributes, unsigned flags);
     void write_file(const std::string& path, const std::string& text);
     void fill_etc();
+    void copy_what_runtimes_need(int from, int to);
     void copy(int from, int to, const char* name, int depth);
     void copy_file(int from, int to, const char* name);
     void fill_dev();
@@ -173,11 +175,25 @@ void builder::copy(int from, int to, const char* name, int depth) {
     }
 }
 
+void builder::copy_what_runtimes_need(int from, int to) {
+    DIR* list = fdopendir(fcntl(from, F_DUPFD_CLOEXEC, 0));
+    if (list == nullptr) return;
+    while (const dirent* entry = readdir(list)) {
+        for (const auto& pattern : plan_.etc) {
+            if (fnmatch(pattern.c_str(), entry->d_name, FNM_PERIOD) != 0) continue;
+            copy(from, to, entry->d_name, 0);
+            break;
+        }
+    }
+    closedir(list);
+}
+
 void builder::fill_etc() {
     if (!good()) return;
     const descriptor from(open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const descriptor to(openat(root_.get(), "etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     for (const char* name : copied_from_etc) copy(from.get(), to.get(), name, 0);
+    copy_what_runtimes_need(from.get(), to.get());
     std::string users = "root:x:0:0:root:/root:/usr/sbin/nologin\n";
     std::string groups = "root:x:0:\n";
     const auto add = [&](std::uint32_t id) {

@@ -19,6 +19,7 @@ struct rootfs_plan {
     bool own_user_namespace = false;  // when not root
     std::uint32_t first_uid = 0;      // user ids that get a line in /etc/passwd
     std::uint32_t uid_count = 0;
+    std::vector<std::string> etc;  // patterns of what is copied of /etc beside the usual
 };
 
 struct rootfs {

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/errc.hpp>
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
 #include "stages/worker/output_framer.hpp"
+#include "stages/worker/sandbox/commands.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
 namespace stages::worker::sandbox {
@@ -97,22 +97,15 @@ sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_
 sandbox_worker::~sandbox_worker() = default;
 
 task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::stop_token stop) {
-    const std::string executable = find_executable(options_.runtimes, request.lang, request.lang_version);
-    if (executable.empty()) {
+    const auto runtime = choose_runtime(options_.runtimes, request.lang, request.lang_version);
+    if (!runtime.found()) {
         verdict none;
         none.message = "this machine has no " + request.lang + " " + request.lang_version;
         co_return none;
     }
-    const auto runtime = std::find_if(options_.runtimes.begin(), options_.runtimes.end(),
-                                      [&](const auto& r) { return r.info.lang == request.lang; });
-    launch_packet what;
-    what.limits = {request.limits.wall_ms, request.limits.cpu_ms, request.limits.memory_bytes, request.limits.processes,
-                   request.limits.disk_bytes};
-    what.executable = executable;
-    what.file_name = "main." + runtime->info.file_extension;
+    auto what = program_packet(runtime, request);
+    what.file_name = runtime.what->file_name;
     what.file_bytes = std::move(request.script);
-    what.arguments = {executable, what.file_name};
-    for (auto& argument : request.args) what.arguments.push_back(std::move(argument));
     co_return co_await run_box(std::move(what), std::move(request.standard_input), request.limits, watch, stop);
 }
 
@@ -124,6 +117,7 @@ task<result<void>> sandbox_worker::start() {
     what.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
     what.executable = "/bin/true";
     what.arguments = {"true"};
+    what.environment = box_environment();
     nobody watch;
     const auto tried = co_await run_box(std::move(what), {}, limits, watch, {});
     if (tried.ended_by == cause::exited && tried.exit_code == 0) co_return result<void>();
@@ -185,7 +179,6 @@ task<verdict> sandbox_worker::run_box(launch_packet what, std::string standard_i
         co_return never_began;
     }
     what.run = run->number;
-    what.environment = box_environment();
     runs_.emplace(run->number, run);
     ++counters_.launched;
     // While programs want this CPU, polling would take it from them.

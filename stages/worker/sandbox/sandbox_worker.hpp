@@ -17,17 +17,17 @@
 #include "runtime/event.hpp"
 #include "runtime/gate.hpp"
 #include "runtime/shard.hpp"
+#include "stages/worker/runtimes/installed.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
 #include "stages/worker/sandbox/protocol.hpp"
-#include "stages/worker/sandbox/runtimes.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::worker::sandbox {
 
 struct worker_options {
-    std::vector<installed_runtime> runtimes;  // of detect_runtimes()
-    runtime::milliseconds broker_wait{5000};  // how long a launch waits while there is no broker
+    std::vector<runtimes::installed_runtime> runtimes;  // of detect_runtimes()
+    runtime::milliseconds broker_wait{5000};            // how long a launch waits while there is no broker
     // A broker that is silent for so long is killed when a box of it is past its wall limit by as much.
     runtime::milliseconds overdue{30'000};
 };

@@ -55,11 +55,4 @@ verdict verdict_of(const ended_packet& end, const program_limits& limits) {
     return out;
 }
 
-std::vector<std::string> box_environment() {
-    return {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/box", "SHELL=/bin/bash", "PWD=/box", "LANG=C.UTF-8",
-            "TMPDIR=/tmp",
-            // The first line of a slow program is seen when it is printed, not when a buffer is full.
-            "PYTHONUNBUFFERED=1"};
-}
-
 }  // namespace stages::worker::sandbox

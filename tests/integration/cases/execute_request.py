@@ -61,7 +61,7 @@ def runtimes_are_those_listed(context):
     limits = client.get("/api/v1/k8s-limits")
     expect.equal(limits.status, 200)
     runtimes = limits.json()["supported_runtimes"]
-    for language in ("python", "node", "bash"):
+    for language in ("python", "node", "bash", "ruby", "perl"):
         assert language in runtimes, runtimes
     expect.input_error(client.execute(SCRIPT, lang="cobol"), "/lang")
     expect.input_error(client.execute(SCRIPT, lang="python", lang_version="1.5"), "/lang_version")

@@ -4,7 +4,6 @@
 
 #include "stages/worker/sandbox/cgroup.hpp"
 #include "stages/worker/sandbox/channel.hpp"
-#include "stages/worker/sandbox/runtimes.hpp"
 #include "stages/worker/sandbox/seccomp_filter.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
@@ -43,31 +42,6 @@ TEST(sandbox_probe, counters_are_found_by_their_whole_name) {
     EXPECT_FALSE(find_counter(text, "kill"));
     EXPECT_FALSE(find_counter("oom_kill x\n", "oom_kill"));
     EXPECT_FALSE(find_counter("", "oom_kill"));
-}
-
-TEST(sandbox_probe, versions_are_the_first_numbers) {
-    EXPECT_EQ(version_after("v20.11.1\n", "v", 1), "20");
-    EXPECT_EQ(version_after("GNU bash, version 5.2.15(1)-release", "GNU bash, version ", 2), "5.2");
-    EXPECT_EQ(version_after("python3.11", "python", 2), "3.11");
-    EXPECT_EQ(version_after("python3.", "python3.", 1), "");
-    EXPECT_EQ(version_after("python3", "python", 2), "");
-    EXPECT_EQ(version_after("", "v", 1), "");
-    EXPECT_EQ(version_after("v99999", "v", 1), "");
-}
-
-TEST(sandbox_probe, runtimes_have_a_default_version_and_an_absolute_path) {
-    for (const auto& runtime : detect_runtimes()) {
-        ASSERT_FALSE(runtime.info.versions.empty());
-        EXPECT_FALSE(runtime.info.example_script.empty());
-        EXPECT_FALSE(runtime.info.file_extension.empty());
-        const std::vector all{runtime};
-        for (const auto& version : runtime.info.versions)
-            EXPECT_EQ(find_executable(all, runtime.info.lang, version).substr(0, 1), "/");
-        EXPECT_EQ(find_executable(all, runtime.info.lang, ""),
-                  find_executable(all, runtime.info.lang, runtime.info.versions.front()));
-        EXPECT_EQ(find_executable(all, runtime.info.lang, "0.0"), "");
-        EXPECT_EQ(find_executable(all, "cobol", ""), "");
-    }
 }
 
 TEST(sandbox_probe, the_filter_is_short) {

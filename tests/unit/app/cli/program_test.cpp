@@ -28,6 +28,9 @@ TEST(program, guesses_the_language) {
     EXPECT_EQ(guess_language("a", "#!/usr/bin/env"), "");
     EXPECT_EQ(guess_language("a", "#!"), "");
     EXPECT_EQ(guess_language("a.txt", "print()"), "");
+    EXPECT_EQ(guess_language("a.rb", ""), "ruby");
+    EXPECT_EQ(guess_language("Main.java", ""), "java");
+    EXPECT_EQ(guess_language("a", "#!/usr/bin/perl -w\n"), "perl");
 }
 
 TEST(program, writes_limits_as_json) {

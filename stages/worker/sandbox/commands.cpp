@@ -1,0 +1,61 @@
+#include "stages/worker/sandbox/commands.hpp"
+
+#include <map>
+
+namespace stages::worker::sandbox {
+namespace {
+
+runtimes::command_values values_of(const chosen_runtime& runtime, std::uint64_t memory_bytes) {
+    runtimes::command_values values;
+    values.executable = runtime.executable;
+    values.file = runtime.what->file_name;
+    if (runtime.what->compile) values.artifact = runtime.what->compile->artifact;
+    values.version = runtime.version;
+    values.memory_bytes = memory_bytes;
+    return values;
+}
+
+// "./main" is started in the work directory, and needs a name there that does not depend on it.
+std::string path_in_box(const std::string& program) {
+    return program.starts_with("./") ? "/box/" + program.substr(2) : program;
+}
+
+}  // namespace
+
+chosen_runtime choose_runtime(const std::vector<runtimes::installed_runtime>& from, const std::string& language,
+                              const std::string& version) {
+    chosen_runtime out;
+    const auto* const runtime = find_runtime(from, language);
+    if (runtime == nullptr) return out;
+    out.what = &runtime->what;
+    out.version = version.empty() ? runtime->versions.front() : version;
+    out.executable = find_executable(from, language, version);
+    return out;
+}
+
+launch_packet program_packet(const chosen_runtime& runtime, launch_request& request) {
+    launch_packet out;
+    const auto& limits = request.limits;
+    out.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
+    out.arguments = expand(runtime.what->run, values_of(runtime, limits.memory_bytes));
+    out.executable = path_in_box(out.arguments.front());
+    std::ranges::move(request.args, std::back_inserter(out.arguments));
+    out.environment = box_environment(runtime.what->variables);
+    return out;
+}
+
+std::vector<std::string> box_environment(const runtimes::environment& first, const runtimes::environment& second) {
+    std::map<std::string, std::string> all{{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+                                           {"HOME", "/box"},
+                                           {"SHELL", "/bin/bash"},
+                                           {"PWD", "/box"},
+                                           {"LANG", "C.UTF-8"},
+                                           {"TMPDIR", "/tmp"}};
+    for (const auto* more : {&first, &second})
+        for (const auto& [name, value] : *more) all[name] = value;
+    std::vector<std::string> out;
+    for (const auto& [name, value] : all) out.push_back(name + "=" + value);
+    return out;
+}
+
+}  // namespace stages::worker::sandbox

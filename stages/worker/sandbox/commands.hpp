@@ -1,0 +1,31 @@
+// From a language's manifest to what a box is told to start.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "stages/worker/runtimes/installed.hpp"
+#include "stages/worker/sandbox/protocol.hpp"
+#include "stages/worker/worker.hpp"
+
+namespace stages::worker::sandbox {
+
+// A language in one of its versions. Lifetime: the runtimes' it was found in.
+struct chosen_runtime {
+    const runtimes::manifest* what = nullptr;
+    std::string version;
+    std::string executable;  // as the box sees it
+    [[nodiscard]] bool found() const { return what != nullptr && !executable.empty(); }
+};
+chosen_runtime choose_runtime(const std::vector<runtimes::installed_runtime>& from, const std::string& language,
+                              const std::string& version);
+
+// The program itself; its files are not in it. Consumes the request's arguments.
+launch_packet program_packet(const chosen_runtime& runtime, launch_request& request);
+
+// Made from nothing: no variable of the server is in it. What comes later replaces what came before. The broker adds
+// USER and LOGNAME.
+std::vector<std::string> box_environment(const runtimes::environment& first = {},
+                                         const runtimes::environment& second = {});
+
+}  // namespace stages::worker::sandbox
