@@ -80,6 +80,8 @@ int run_command_line(std::vector<std::string> arguments) {
     }
     const terminal text(line.parsed->common.color);
     const auto output = line.parsed->common.output;
+    if (const auto* bench = std::get_if<bench_command>(&line.parsed->command))
+        return run_bench(line.parsed->common, *bench);
     if (std::holds_alternative<version_command>(line.parsed->command)) return print_version(text, output);
     if (const auto* doctor = std::get_if<doctor_command>(&line.parsed->command))
         return examine_machine(text, output, *doctor);

@@ -63,6 +63,7 @@ struct parsed_values {
     restore_command restore;
     archive_command archive;
     runtimes_command runtimes;
+    bench_command bench;
 };
 
 void add_common(CLI::App& app, parsed_values& values) {
@@ -177,6 +178,11 @@ void add_rest(CLI::App& app, parsed_values& values) {
     auto* runtimes = app.add_subcommand("runtimes", "List the languages that this machine can run");
     runtimes->add_option("--runtimes", values.runtimes.directory, "Folder of manifests [where a server would look]")
         ->type_name("DIR");
+    // Everything behind the word is the harness's own, its --help included.
+    auto* bench = app.add_subcommand("bench", "Load a server and check every answer; `weir bench --help`");
+    bench->prefix_command();
+    bench->set_help_flag();
+    bench->fallthrough(false);
     app.add_subcommand("version", "Print the version");
     // Dispatched before this parser is asked; named here for the help text.
     app.add_subcommand("serve", "Start the server; `weir serve --help` lists its properties");
@@ -213,6 +219,10 @@ any_command command_of(const CLI::App& app, parsed_values& values) {
         return values.archive;
     }
     if (app.got_subcommand("runtimes")) return values.runtimes;
+    if (app.got_subcommand("bench")) {
+        values.bench.arguments = app.get_subcommand("bench")->remaining();
+        return values.bench;
+    }
     return version_command{};
 }
 

@@ -102,11 +102,16 @@ struct runtimes_command {
     std::string directory;  // of manifests; empty: where a server would look
 };
 
+// The load harness has a command line of its own: bench/options.hpp.
+struct bench_command {
+    std::vector<std::string> arguments;
+};
+
 struct version_command {};
 
 using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
                                  verify_command, dump_command, repair_command, doctor_command, backup_command,
-                                 restore_command, archive_command, runtimes_command, version_command>;
+                                 restore_command, archive_command, runtimes_command, bench_command, version_command>;
 
 struct command_line {
     common_options common;

@@ -15,6 +15,7 @@ runtime::task<outcome<int>> list_stuck(session& with);
 runtime::task<outcome<int>> backup_server(session& with, backup_command what);
 
 // Without a server.
+int run_bench(const common_options& common, const bench_command& what);
 int print_version(const terminal& text, output_format output);
 int examine_machine(const terminal& text, output_format output, const doctor_command& what);
 int backup_directory(const terminal& text, output_format output, const backup_command& what);

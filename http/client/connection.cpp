@@ -20,8 +20,6 @@ using runtime::result;
 using runtime::steady_time;
 using runtime::task;
 
-constexpr std::size_t read_bytes = 64 << 10;
-
 // Awaits socket work until the deadline; network failures become values, cancellation of the caller still throws.
 template <class T>
 task<result<T>> limited(steady_time deadline, task<T> work) {
@@ -64,8 +62,8 @@ task<std::size_t> write_all(Socket* to, std::string_view bytes) {
 
 // Zero at the end of the stream.
 template <class Socket>
-task<std::size_t> read_once(Socket* from, std::string* into) {
-    into->resize(read_bytes);
+task<std::size_t> read_once(Socket* from, std::string* into, std::size_t bytes_max) {
+    into->resize(bytes_max);
     try {
         co_return co_await from->async_read_some(asio::buffer(*into), runtime::use_task);
     } catch (const boost::system::system_error& failure) {
@@ -112,7 +110,7 @@ task<result<void>> connection::send(const std::string& bytes, steady_time deadli
 
 task<result<void>> connection::read_more(std::string& body, steady_time deadline) {
     if (unread_.empty()) {
-        const auto size = co_await limited(deadline, read_once(&*socket_, &buffer_));
+        const auto size = co_await limited(deadline, read_once(&*socket_, &buffer_, options_.read_bytes));
         if (size.has_error()) co_return size.error();
         if (*size == 0) co_return parser_->finish();
         unread_.assign(buffer_, 0, *size);

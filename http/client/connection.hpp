@@ -20,6 +20,8 @@ struct connection_options {
     response_limits limits;
     // Of one attempt to connect, name resolution included; a request's own deadline holds too.
     runtime::milliseconds connect_timeout{10'000};
+    // Of one read from the socket, and held by each connection: small where there are many.
+    std::size_t read_bytes = 64 << 10;
 };
 
 // Shard: the one it was made for. One request at a time. Connects when it has to, and again after the server closed.

@@ -109,5 +109,13 @@ TEST(command_line, answers_mistakes_with_2_and_help_with_0) {
     EXPECT_NE(nested.message.find("DIR"), std::string::npos) << nested.message;
 }
 
+TEST(command_line, hands_everything_behind_bench_to_the_harness) {
+    const strings arguments = {"--server", "http://other:1", "-o", "json", "bench", "rate", "--rate", "5", "--help"};
+    EXPECT_EQ(parse<bench_command>(arguments).arguments, (strings{"rate", "--rate", "5", "--help"}));
+    EXPECT_EQ(common(arguments).server, "http://other:1");
+    EXPECT_EQ(common(arguments).output, output_format::json);
+    EXPECT_EQ(parse<bench_command>({"bench", "--help"}).arguments, strings{"--help"});
+}
+
 }  // namespace
 }  // namespace app::cli
