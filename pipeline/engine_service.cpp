@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/submit.hpp"
@@ -104,8 +105,11 @@ task<result<void>> engine_service::start() {
     if (!opened) co_return opened.error();
     for (const auto& where : *opened) state_.journal.opened(where);
     // Whose last part is missing: the records that they were to replace are still there.
+    WEIR_SOMETIMES(!state_.snapshots.empty(), "a snapshot without its end was left out at a start");
     state_.snapshots.clear();
     for (auto& e : state_.table.all()) {
+        WEIR_SOMETIMES(e->is_ended(), "what had ended was handed over again after a start");
+        WEIR_SOMETIMES(!e->is_ended(), "what was open was taken up again after a start");
         state_.journal.pin(e->partition, e->first_offset);
         if (e->is_ended()) {
             saga_.hand_over(e);
@@ -182,6 +186,9 @@ task<outcome<accepted>> engine_service::execute(principal who, script_request re
 
 failure engine_service::limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail) {
     state_.home.metrics().limit_reached(limit);
+    WEIR_SOMETIMES(limit == "log.stalled_ms", "a post was refused by a disk that stalls");
+    WEIR_SOMETIMES(limit == "admission.queued_max", "a post was refused by a full queue");
+    WEIR_SOMETIMES(limit == "admission.user_open_max", "a post was refused by its user's limit");
     failure out = make_failure(code, std::move(detail));
     out.limit = limit;
     out.limit_value = value;
@@ -195,7 +202,10 @@ std::optional<failure> engine_service::refusal(bool with_key) {
         out.retry_after_s = 1;
         return out;
     }
-    if (const auto why = state_.journal.room_for_new_work()) return storage_failure(why);
+    if (const auto why = state_.journal.room_for_new_work()) {
+        WEIR_SOMETIMES(why == log_errc::no_space, "a post was refused by a full disk");
+        return storage_failure(why);
+    }
     if (state_.journal.log().stalled_for() >= options_.log_stalled_max)
         return limited(failure_code::overloaded, "log.stalled_ms",
                        static_cast<std::uint64_t>(options_.log_stalled_max.count()), "the disk of the log stalls");
@@ -253,12 +263,16 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
         if (room == user_limit::room::yes) break;
         if (room != user_limit::room::unknown) co_return no_room(room);
         const auto answer = co_await borrower_.answer_for(who.user_id, deadline);
+        WEIR_SOMETIMES(answer == user_limit::answer_end::came, "a post waited for the count of its user");
         if (answer != user_limit::answer_end::came) co_return no_answer(answer);
     }
 
     const execution_id id = ids_.next(slot);
     auto made = state_.transitions.accept(who, std::move(request), id, binding);
-    if (!made) co_return storage_failure(made.error());
+    if (!made) {
+        WEIR_SOMETIMES(made.error() == log_errc::busy, "a post was refused since too many bytes wait for the disk");
+        co_return storage_failure(made.error());
+    }
     const auto e = *made;
     const auto at = e->last_offset;
     if (binding) {
@@ -279,9 +293,11 @@ task<outcome<accepted>> engine_service::replay_here(principal who, key_table::en
         co_return make_failure(failure_code::idempotency_key_reused, "the key was used with another body");
     const auto partition = runtime::partition_of(bound.execution.home(), map_.partition_bits);
     const auto deadline = state_.home.time().steady() + idempotency_wait;
+    WEIR_SOMETIMES(!state_.journal.is_durable(partition, bound.at), "a key met its first post before the commit");
     const auto decided = co_await state_.journal.durable_until(partition, bound.at, deadline);
     if (!decided) co_return storage_failure(decided.error());
     if (*decided == wait_end::deadline) {
+        WEIR_SOMETIMES(true, "a key stayed undecided for too long");
         auto out = make_failure(failure_code::idempotency_in_progress, "the first request under this key is undecided");
         out.retry_after_s = 1;
         co_return out;

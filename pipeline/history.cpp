@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
@@ -95,10 +96,13 @@ task<result<history::events>> history::read(std::shared_ptr<execution> e, std::u
         if (e->in_archive) {
             // The log may have let its records go.
             if (!out.empty()) break;
+            WEIR_SOMETIMES(true, "a subscriber changed from memory to the archive");
             co_return co_await read_archived(e->id, after, bytes_max);
         }
         const std::uint32_t renewals = e->renewals;
         const auto records = co_await load(e, place, bytes_max);
+        WEIR_SOMETIMES(records && !records->empty(), "a subscriber read from the log");
+        WEIR_SOMETIMES(e->renewals != renewals, "an execution was written again while it was read");
         if (e->renewals != renewals) continue;
         if (!records) {
             if (e->in_archive) continue;
@@ -121,6 +125,7 @@ task<result<history::events>> history::read_archived(execution_id id, std::uint3
     const auto damaged = storage::make_error_code(storage::archive_errc::corrupt);
     const auto chunks = co_await archive_.events(id, after + 1, bytes_max);
     if (!chunks) co_return chunks.error();
+    WEIR_SOMETIMES(after > 0, "a subscriber resumed from the archive");
     if (runtime::planted(runtime::planted_bug::event_skipped)) ++after;
     for (const auto& chunk : *chunks) {
         const auto records = decode_chunk(chunk.bytes);

@@ -4,6 +4,7 @@
 #include <boost/asio/as_tuple.hpp>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
@@ -83,7 +84,7 @@ task<result<wait_end>> journal::durable_until(partition_id partition, offset at,
 
 void journal::committed(partition_id partition, offset through) {
     auto& where = state(partition);
-    WEIR_ASSERT(through >= where.durable);
+    WEIR_ALWAYS(through >= where.durable, "what is durable never shrinks");
     // Pieces of a blob go into the log beside the journal; the record that names them may have been refused.
     where.next = std::max(where.next, through + 1);
     where.durable = through;
@@ -100,6 +101,7 @@ void journal::fail_waiters(partition_state& where, error_code why, bool patient_
     std::deque<waiter> stay;
     for (auto& w : where.waiters) {
         if (w.patient && !patient_too) {
+            WEIR_SOMETIMES(true, "a wait for the disk outlived the time that it was full");
             stay.push_back(std::move(w));
             continue;
         }

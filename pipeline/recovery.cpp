@@ -1,5 +1,6 @@
 // The fold over everything that the log still holds, when a shard opens its partitions.
 #include "pipeline/shard_state.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
@@ -41,13 +42,19 @@ bool recover_part(shard_state& state, const storage::record_view& record) {
     } else {
         const auto found = state.snapshots.find(id);
         // The parts before it were released, or its snapshot was given up for a newer one.
-        if (found == state.snapshots.end() || found->second.parts != record.header.step) return true;
+        if (found == state.snapshots.end() || found->second.parts != record.header.step) {
+            WEIR_SOMETIMES(true, "a part of a snapshot without its beginning was passed over");
+            return true;
+        }
         if (!found->second.e->apply_part(record)) return false;
     }
     const auto found = state.snapshots.find(id);
     ++found->second.parts;
     if ((record.header.flags & snapshot_is_whole) == 0) return true;
     auto whole = std::move(found->second);
+    WEIR_SOMETIMES(whole.parts > 1, "a snapshot of several parts was read");
+    WEIR_SOMETIMES(!whole.later.empty(), "records between the parts of a snapshot were folded behind it");
+    WEIR_SOMETIMES(state.table.find(id) == nullptr, "a snapshot was all that was left of an execution");
     state.snapshots.erase(found);
     for (const auto& later : whole.later)
         if (!whole.e->apply({later.header, later.payload}, false)) return false;
@@ -91,7 +98,10 @@ bool recover(shard_state& state, const storage::record_view& record) {
     if (!state.snapshots.empty()) remember_later(state, record);
     const auto e = state.table.find(execution_id(record.header.entity));
     // The tail of an execution whose beginning was released: the archive has it.
-    if (!e) return true;
+    if (!e) {
+        WEIR_SOMETIMES(true, "a record whose execution's beginning was released was passed over");
+        return true;
+    }
     if (!e->apply(record, false)) return false;
     if (e->is_ended()) state.table.ended(*e);
     return true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/timer.hpp"
 
@@ -88,7 +89,9 @@ task<result<std::vector<snapshots::written>>> snapshots::write_some(std::stop_to
         auto one = co_await write(e);
         if (!one) {
             // One that ended meanwhile needs no snapshot.
+            WEIR_SOMETIMES(e->is_ended(), "an execution ended while it was written again");
             if (e->is_ended()) continue;
+            WEIR_SOMETIMES(may_heal(one.error()), "an execution was not written again for want of room");
             if (may_heal(one.error())) co_return out;
             // It stays where it is, and is tried again when the others have had their turn.
             if (one.error() == log_errc::record_too_large) state_.home.metrics().limit_reached(record_limit);
@@ -225,12 +228,17 @@ task<result<snapshots::written>> snapshots::write(std::shared_ptr<execution> e) 
     co_return out;
 }
 
-void snapshots::give_up(const written& unfinished) { state_.journal.unpin(unfinished.e->partition, unfinished.first); }
+void snapshots::give_up(const written& unfinished) {
+    WEIR_SOMETIMES(true, "a snapshot was given up");
+    state_.journal.unpin(unfinished.e->partition, unfinished.first);
+}
 
 void snapshots::complete(written& whole) {
     execution& e = *whole.e;
     if (e.is_ended()) return give_up(whole);
     const auto before = e.first_offset;
+    WEIR_SOMETIMES(whole.parts.size() > 1, "a snapshot took several parts");
+    WEIR_SOMETIMES(e.renewals > 0, "an execution was written again twice");
     e.renew(whole.first, std::move(whole.parts), whole.script, whole.standard_input);
     taken_.add();
     bytes_.add(whole.bytes);

@@ -1,6 +1,7 @@
 #include "pipeline/transitions.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace pipeline {
@@ -108,6 +109,7 @@ task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type
     while (!stored) {
         if (stored.error() != storage::log_errc::busy && stored.error() != storage::log_errc::no_space)
             co_return stored.error();
+        WEIR_SOMETIMES(true, "a transition waited for room in the log");
         const auto room = co_await journal_.room();
         if (!room) co_return room.error();
         // The execution may have changed while we waited: its header is made anew.

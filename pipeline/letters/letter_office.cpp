@@ -4,6 +4,7 @@
 
 #include "pipeline/records.hpp"
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 
@@ -186,10 +187,12 @@ task<void> letter_office::stop() {
 bool letter_office::take(const lane_letters& lane, const letter& what) {
     const auto known = book(lane.to).received_through(lane.from);
     if (what.number <= known && !planted(planted_bug::letter_taken_twice)) {
+        WEIR_SOMETIMES(true, "a letter whose key is known was dropped");
         known_total_.add();
         return true;
     }
     if (what.number > known + 1 && !planted(planted_bug::letter_order_forgotten)) {
+        WEIR_SOMETIMES(true, "a letter was left out since one before it is missing");
         early_total_.add();
         return false;
     }
@@ -222,6 +225,7 @@ task<std::vector<receipt>> letter_office::receive(parcel what) {
     };
     std::vector<taken_lane> taken;
     for (const auto& lane : what) {
+        WEIR_SOMETIMES(!is_mine(lane.to), "a letter came to a partition that is not open");
         if (!is_mine(lane.to)) continue;  // not open yet, or not here
         for (const auto& one : lane.letters)
             if (!take(lane, one)) break;
@@ -328,6 +332,7 @@ task<void> letter_office::deliver_to(std::size_t destination) {
             pause = limits_.pause_first;
             continue;
         }
+        WEIR_SOMETIMES(true, "a parcel brought nothing and was carried again");
         repeated_total_.add();
         // Not all couriers at once.
         const auto spread = home_.random().below(static_cast<std::uint64_t>(pause.count()));
@@ -349,6 +354,7 @@ task<void> letter_office::rewrite_lanes(partition_id partition) {
     const auto before = held_[partition.value].from;
     hold_from(partition, std::max(from, before), stored->time);
     if (from <= before) co_return;
+    WEIR_SOMETIMES(true, "the lanes of a partition were written again, and the log let go of what is behind");
     journal_.pin(partition, from);
     journal_.unpin(partition, before);
 }

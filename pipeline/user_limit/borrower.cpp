@@ -4,6 +4,7 @@
 #include <map>
 
 #include "pipeline/user_limit/lender.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace pipeline::user_limit {
@@ -64,6 +65,7 @@ void borrower::lapse_if_due(holding& mine) const {
     const auto margin = micros(options_.lease_time) / 8;
     if (mine.lease == 0 || home_.time().utc().microseconds_since_epoch < mine.until.microseconds_since_epoch - margin)
         return;
+    WEIR_SOMETIMES(true, "a lease ran out at its borrower");
     mine.lease = 0;
     mine.held = 0;
     mine.asking = false;
@@ -174,6 +176,8 @@ void borrower::granted(const runtime::uuid& user, const lease_body& body) {
     mine.held += body.count;
     mine.until = std::max(mine.until, body.until);
     mine.asking = false;
+    WEIR_SOMETIMES(body.denied && body.urgent, "a lender had nothing left to lend");
+    WEIR_SOMETIMES(body.count > 0, "a lender lent more");
     if (body.denied && body.urgent) mine.no_until = now + options_.rest_after_no;
     if (body.denied) mine.quiet_until = now + runtime::seconds(1);
     mine.changed.notify_all();
@@ -189,6 +193,7 @@ void borrower::fold(const letters::arrival& in, bool live) {
     const auto known = held_.find(user);
     if (known == held_.end() || known->second->lease != body->lease) return;
     if (planted(planted_bug::lease_used_twice)) return;
+    WEIR_SOMETIMES(surplus(*known->second, user) > 0, "a recalled lease had something to give back");
     // The same count as in answer(): nothing ran in between.
     known->second->held -= surplus(*known->second, user);
 }

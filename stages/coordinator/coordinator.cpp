@@ -1,6 +1,7 @@
 #include "stages/coordinator/coordinator.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 
 namespace stages::coordinator {
@@ -13,6 +14,7 @@ void coordinator::enqueue(pipeline::execution& e) {
 
 void coordinator::leave(pipeline::execution& e) {
     if (!e.place_in_queue) return;
+    WEIR_SOMETIMES(e.cancellation_requested, "a cancelled execution left the queue");
     queue_.remove(*e.place_in_queue);
     e.place_in_queue.reset();
 }
@@ -30,7 +32,7 @@ void coordinator::hand_out() {
         const auto next = queue_.pop();
         if (!next) return;
         const auto e = table_.find(*next);
-        WEIR_ASSERT(e != nullptr);
+        WEIR_ALWAYS(e != nullptr, "who waits for a seat is in the table");
         e->place_in_queue.reset();
         e->has_seat = true;
         ++seated_;
@@ -41,6 +43,7 @@ void coordinator::hand_out() {
 runtime::task<std::optional<coordinator::seat>> coordinator::seat_for(std::shared_ptr<pipeline::execution> e,
                                                                       std::stop_token stop) {
     const std::stop_callback on_stop(stop, [raw = e.get()] { raw->changed.notify_all(); });
+    WEIR_SOMETIMES(!e->has_seat, "an execution waited for a seat");
     while (!e->has_seat && !e->cancellation_requested && !stop.stop_requested()) co_await e->changed.wait();
     std::optional<seat> mine;
     if (e->has_seat) mine.emplace(*this, e);

@@ -1,5 +1,6 @@
 #include "stages/result/hand_over.hpp"
 
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 #include "stages/result/documents.hpp"
@@ -65,10 +66,12 @@ task<bool> hand_over::put_batch() {
     }
     const auto put = co_await state_.archive.put(std::move(documents), std::move(confirmed));
     if (!put) {
+        WEIR_SOMETIMES(true, "the archive took no documents");
         unconfirmed_ -= taken.size();
         co_return false;
     }
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken.size()));
+    WEIR_SOMETIMES(taken.size() > 1, "several executions were handed over at once");
     for (const auto& e : taken) {
         e->in_archive = true;
         state_.table.erase(e->id);

@@ -2,6 +2,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 #include "stages/saga/attempt.hpp"
@@ -32,6 +33,8 @@ std::optional<std::uint64_t> script_saga::queue_position(const execution& e) con
 task<void> script_saga::live(std::shared_ptr<execution> e) {
     // A start without an outcome: the attempt's box died with its server, and its number is never started again.
     const bool cut_off = e->status != pipeline::status::queued;
+    WEIR_SOMETIMES(cut_off, "an attempt died with its server");
+    WEIR_SOMETIMES(cut_off && e->cancellation_requested, "a cancelled attempt died with its server");
     runtime::result<verdict_view> outcome = lost_with_the_server(e->cancellation_requested);
     if (!cut_off) outcome = co_await next_attempt(e);
 
@@ -52,6 +55,7 @@ task<void> script_saga::live(std::shared_ptr<execution> e) {
 
 task<runtime::result<verdict_view>> script_saga::next_attempt(std::shared_ptr<execution> e) {
     co_await wait_for_backoff(e);
+    WEIR_SOMETIMES(e->cancellation_requested, "a cancellation came before the start");
     if (e->cancellation_requested) co_return cancelled_before_start();
 
     seats_.enqueue(*e);
@@ -76,6 +80,7 @@ task<void> script_saga::wait_for_backoff(std::shared_ptr<execution> e) {
         const auto& time = state_.home.time();
         const auto left_us = e->not_before.microseconds_since_epoch - time.utc().microseconds_since_epoch;
         if (left_us <= 0) break;
+        WEIR_SOMETIMES(true, "a further attempt waited for its time");
         if (runtime::planted(runtime::planted_bug::forgotten_timer)) co_await e->changed.wait();
         co_await e->changed.wait_until(time.steady() + runtime::microseconds(left_us));
     }

@@ -2,7 +2,7 @@
 // in the outside world.
 #pragma once
 
-#include "tests/simulation/node.hpp"
+#include "tests/simulation/network.hpp"
 
 namespace simulation_tests {
 
@@ -12,8 +12,9 @@ const std::vector<pipeline::principal>& some_users();
 runtime::task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice);
 // Cancels; noted when acknowledged.
 runtime::task<void> cancel(pipeline::engine& engine, outside_world& outside, execution_id id);
-// Follows the events after the last one that was seen, to the end. Shard: the execution's home.
-runtime::task<void> follow(pipeline::engine& engine, outside_world& outside, execution_id id);
+// Follows the events after the last one that came, to the end or until the connection breaks (without a network it does
+// not). Shard: the execution's home.
+runtime::task<void> follow(pipeline::engine& engine, outside_world& outside, network* by, execution_id id);
 // Asks for state, result and lists, and holds them against each other.
 runtime::task<void> look(pipeline::engine& engine, outside_world& outside, execution_id id);
 // Notes what is wrong with an execution that must have ended.

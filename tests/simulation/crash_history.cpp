@@ -126,7 +126,7 @@ void crash_history::act() {
     if (dice < 8) {
         on_shard(home, [this, id](pipeline::engine& e) { return cancel(e, outside_, id); });
     } else if (dice < 9) {
-        on_shard(home, [this, id](pipeline::engine& e) { return follow(e, outside_, id); });
+        on_shard(home, [this, id](pipeline::engine& e) { return follow(e, outside_, nullptr, id); });
     } else {
         on_shard(home, [this, id](pipeline::engine& e) { return look(e, outside_, id); });
     }
@@ -207,7 +207,7 @@ task<void> crash_history::expect_end_of(pipeline::engine& engine, execution_id i
     }
     if (whole) {
         co_await look(engine, outside_, id);
-        co_await follow(engine, outside_, id);
+        co_await follow(engine, outside_, nullptr, id);
         if (!outside_.saw_the_end(id)) outside_.broken("P3: " + id.to_string() + " has no terminal event");
     }
     --left;

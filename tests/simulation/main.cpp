@@ -1,4 +1,5 @@
 // simulation [--first S] [--seeds N] [--seed S]: runs seeds, prints how to repeat one that fails.
+// simulation --until MARK [--first S] [--seeds N]: stops at the first seed that reaches this mark.
 // simulation_planted --bug B --expect-failure …: with that planted bug, which some seed must find.
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,8 +17,11 @@
 #include "runtime/base/planted_bug.hpp"
 #include "tests/simulation/kept_seeds.hpp"
 #include "tests/simulation/scenario.hpp"
+#include "tests/support/mark_table.hpp"
 
 namespace {
+
+constexpr std::uint64_t seeds_that_reach_all = 500;
 
 struct arguments {
     std::uint64_t first = 1;
@@ -26,6 +30,7 @@ struct arguments {
     // For builds with a planted bug: the run passes if some seed fails.
     bool expect_failure = false;
     int bug = 0;
+    std::string until;  // the name of a mark
 };
 
 arguments parse(int argc, char** argv) {
@@ -36,6 +41,7 @@ arguments parse(int argc, char** argv) {
         if (flag == "--first") out.first = number();
         if (flag == "--seeds") out.seeds = number();
         if (flag == "--bug") out.bug = static_cast<int>(number());
+        if (flag == "--until" && i + 1 < argc) out.until = argv[++i];
         if (flag == "--expect-failure") out.expect_failure = true;
         if (flag == "--seed") {
             out.first = number();
@@ -70,15 +76,23 @@ int run(const arguments& args, const char* program) {
     runtime::chosen_planted_bug = static_cast<runtime::planted_bug>(args.bug);
 #endif
     std::map<std::string, std::uint64_t> sometimes;
+    tests::mark_table marks;
     std::uint64_t failed = 0;
     std::uint64_t steps = 0;
     std::uint64_t acknowledged = 0;
     std::vector<std::uint64_t> seeds;
-    if (!args.verbose) seeds.assign(simulation_tests::kept_seeds.begin(), simulation_tests::kept_seeds.end());
+    if (!args.verbose && args.until.empty())
+        seeds.assign(simulation_tests::kept_seeds.begin(), simulation_tests::kept_seeds.end());
     for (std::uint64_t seed = args.first; seed < args.first + args.seeds; ++seed) seeds.push_back(seed);
     for (const std::uint64_t seed : seeds) {
         const runtime::log_capture quiet;
+        tests::mark_table::begin_run();
         const auto report = simulation_tests::run_scenario(seed);
+        marks.end_run();
+        if (!args.until.empty() && marks.runs_that_reached(args.until) > 0) {
+            std::printf("seed %llu reaches it\n", static_cast<unsigned long long>(seed));
+            return 0;
+        }
         steps += report.steps;
         acknowledged += report.acknowledged;
         for (const auto& [what, count] : report.sometimes) sometimes[what] += count;
@@ -96,6 +110,14 @@ int run(const arguments& args, const char* program) {
                 static_cast<unsigned long long>(acknowledged), static_cast<unsigned long long>(steps));
     for (const auto& [what, count] : sometimes)
         std::printf("  %s: %llu times\n", what.c_str(), static_cast<unsigned long long>(count));
+    marks.print();
+    // So many runs have to come everywhere.
+    if (args.seeds >= seeds_that_reach_all && !args.expect_failure) {
+        for (const auto& never : marks.never_reached()) {
+            std::printf("BROKEN never reached: %s\n", never.c_str());
+            ++failed;
+        }
+    }
     std::fflush(stdout);
     if (args.expect_failure) return failed > 0 ? 0 : 1;
     return failed == 0 ? 0 : 1;

@@ -25,10 +25,12 @@ node::node(runtime::simulation::world& world, storage::simulated::disk_image& im
             where.partition_bits = options.partition_bits;
             where.segment_bytes = options.segment_bytes;
             where.small_segment_bytes = options.segment_bytes;
+            where.reserve_bytes = options.reserve_bytes;
             directory_ = std::make_unique<storage::embedded::log_directory>(*mine->home, *mine->disk, where);
         }
         storage::embedded::log_options log_options;
         log_options.batch_bytes_max = 640 * 1024;
+        log_options.append_bytes_max = options.append_bytes_max;
         mine->log =
             std::make_unique<storage::embedded::embedded_log>(*directory_, *mine->home, *mine->disk, log_options);
         mine->archive = archive.open_shard(*mine->home);
@@ -57,8 +59,10 @@ node::node(runtime::simulation::world& world, storage::simulated::disk_image& im
         const runtime::shard::running here(*mine->home);
         pipeline::engine_options engine_options;
         engine_options.queued_max = options.queued_max;
+        engine_options.log_stalled_max = options.log_stalled_max;
         engine_options.snapshots = options.snapshots;
         engine_options.users.limit = options.user_open_max;
+        engine_options.users.lease_time = options.user_lease_time;
         const auto& faults = options.letter_faults != nullptr ? *options.letter_faults : no_faults_;
         mine->carrier = std::make_unique<tests::faulty_carrier>(places_, faults, random_, outside.sometimes);
         engine_options.carrier = mine->carrier.get();

@@ -28,9 +28,13 @@ struct node_options {
     std::size_t queued_max = 1000;
     pipeline::snapshot_options snapshots;
     std::uint64_t segment_bytes = 1024 * 1024;
+    std::uint64_t reserve_bytes = 0;
+    std::size_t append_bytes_max = 32ULL << 20;
+    runtime::milliseconds log_stalled_max{5000};
     // Each shard's worker; without it a fake_worker.
     std::function<std::unique_ptr<stages::worker::worker>()> make_worker;
     std::size_t user_open_max = 0;
+    runtime::seconds user_lease_time{600};
     pipeline::letters::letter_limits letters;
     // Of the way between the shards; the same for all lives, and may change at any time.
     const tests::letter_faults* letter_faults = nullptr;
@@ -45,6 +49,8 @@ class node {
     // Opens everything on all shards; `ready()` afterwards, or `failed()`.
     void start();
     [[nodiscard]] bool ready() const;
+    // It answers, if only that it takes no work now.
+    [[nodiscard]] bool answers() const { return ready_ == shards_.size(); }
     [[nodiscard]] const std::string& failed() const { return failed_; }
     void heal();
 

@@ -17,6 +17,11 @@ struct choices {
     std::uint64_t keys = 0;  // how many different ones; 0: none are used
     runtime::nanoseconds pause{0};
     bool archive_breaks = false;
+    bool disk_fills = false;
+    bool disk_stalls = false;
+    bool archive_leaves = false;
+    bool clock_jumps = false;
+    network_faults network;
     std::uint32_t letter_faults = 0;  // of each kind, parts per million
     bool rehearsals = false;
     node_options node;
@@ -37,12 +42,37 @@ struct choices {
         snapshots.behind_bytes_max = random.below(4) == 0 ? 1 << 30 : 1000 + random.below(200'000);
         if (random.below(2) == 0) snapshots.part_bytes_max = 200 + random.below(5'000);
         snapshots.age_max = milliseconds(50 + random.below(5'000));
+        if (random.below(4) == 0) {
+            // Snapshots of many parts, with kills between them.
+            snapshots = {1000, milliseconds(20), milliseconds(1), 100 + random.below(400)};
+            out.lives_max += 4;
+        }
         if (random.below(2) == 0) out.node.user_open_max = 1 + random.below(8);
         if (random.below(3) > 0) out.letter_faults = static_cast<std::uint32_t>(random.below(250'000));
         out.rehearsals = random.below(2) == 0;
         out.node.letters.held_records_max = 1 + random.below(60);
         out.node.letters.parcel_letters_max = 1 + random.below(30);
+        out.choose_surroundings(random);
         return out;
+    }
+    void choose_surroundings(runtime::random_source& random) {
+        disk_fills = random.below(4) == 0;
+        disk_stalls = random.below(4) == 0;
+        archive_leaves = random.below(4) == 0;
+        clock_jumps = random.below(4) == 0;
+        node.reserve_bytes = random.below(2) * 2 * node.segment_bytes;
+        if (random.below(4) == 0) node.queued_max = 1 + random.below(8);
+        if (random.below(disk_stalls ? 2 : 6) == 0) node.append_bytes_max = 700 * 1024;
+        // So short that leases run out while the disk stalls or letters are lost: then the limit is not exact.
+        if (random.below(3) == 0) node.user_lease_time = seconds(2 + random.below(10));
+        node.log_stalled_max = milliseconds(100 + random.below(1000));
+        if (random.below(4) == 0) return;
+        const auto some = [&random] { return static_cast<std::uint32_t>(random.below(150'000)); };
+        network.request_lost = some();
+        network.answer_lost = some();
+        network.stream_broken = some();
+        network.stream_slow = some() / 4;
+        network.delay_max = random.below(2) == 0 ? milliseconds(1) : milliseconds(300);
     }
     [[nodiscard]] std::string text() const {
         return "posts=" + std::to_string(posts) + " lives_max=" + std::to_string(lives_max) +
@@ -53,7 +83,12 @@ struct choices {
                " snapshot_bytes=" + std::to_string(node.snapshots.behind_bytes_max) +
                " snapshot_age_us=" + std::to_string(node.snapshots.age_max.count()) +
                " user_open_max=" + std::to_string(node.user_open_max) +
-               " letter_faults=" + std::to_string(letter_faults) + " rehearsals=" + std::to_string(rehearsals);
+               " letter_faults=" + std::to_string(letter_faults) + " rehearsals=" + std::to_string(rehearsals) +
+               " queued_max=" + std::to_string(node.queued_max) + " disk_fills=" + std::to_string(disk_fills) +
+               " disk_stalls=" + std::to_string(disk_stalls) + " archive_leaves=" + std::to_string(archive_leaves) +
+               " clock_jumps=" + std::to_string(clock_jumps) +
+               " append_bytes_max=" + std::to_string(node.append_bytes_max) +
+               " network_delay_ns=" + std::to_string(network.delay_max.count());
     }
 };
 
@@ -64,7 +99,9 @@ class run {
           random_(world_.random().split()),
           choices_(choices::of(random_)),
           disk_(world_),
-          archive_(world_) {
+          archive_(world_),
+          network_(world_, outside_) {
+        network_.faults() = choices_.network;
         // One of the planted bugs is a disk that answers without having synced.
         disk_.behaviour().durable_writes_lie = runtime::planted(runtime::planted_bug::no_sync_before_answer);
         const auto fault = choices_.letter_faults;
@@ -79,9 +116,17 @@ class run {
     report go() {
         begin_life();
         std::uint64_t posted = 0;
+        std::uint64_t turns = 0;
         while (posted < choices_.posts && outside_.is_whole()) {
             pass(runtime::nanoseconds(random_.below(static_cast<std::uint64_t>(choices_.pause.count()))));
-            if (node_ && node_->ready()) posted += act() ? 1 : 0;
+            if (node_->answers()) posted += act() ? 1 : 0;
+            if (random_.below(10) == 0) change_surroundings();
+            if (choices_.disk_fills && !node_->failed().empty()) {
+                // The disk was full again before it was up.
+                ++outside_.sometimes["a start failed on a full disk"];
+                crash();
+            }
+            if (++turns > turns_max) outside_.broken("P4: posts are never taken");
             if (lives_ > choices_.lives_max) continue;
             // Between a letter and its receipt there is little time.
             const bool amid_letters = choices_.rehearsals && random_.below(12) == 0 && rehearse_some();
@@ -104,6 +149,8 @@ class run {
     }
 
   private:
+    static constexpr std::uint64_t turns_max = 50'000;
+
     void pass(runtime::nanoseconds time) {
         bool over = false;
         world_.after(time, [&over] { over = true; });
@@ -117,7 +164,8 @@ class run {
 
     // At no moment has a user more open than the limit allows. (While a log is read, ends are read after beginnings.)
     void check_users() {
-        if (choices_.node.user_open_max == 0 || !node_->ready()) return;
+        const bool exact = choices_.node.user_lease_time == node_options().user_lease_time;
+        if (choices_.node.user_open_max == 0 || !exact || !node_->ready() || !outside_.is_whole()) return;
         for (const auto& user : some_users()) {
             const auto count = node_->count_of(user.user_id);
             const auto open = count.open;
@@ -132,6 +180,7 @@ class run {
         choices_.node.shards = 1 + random_.below(3);
         node_ = std::make_shared<node>(world_, disk_, archive_, outside_, choices_.node);
         node_->start();
+        network_.connect(node_.get());
         ++lives_;
         if (random_.below(4) == 0) return;  // it may be killed while it recovers
         await_ready();
@@ -156,7 +205,10 @@ class run {
         if (!node_->ready()) ++outside_.sometimes["killed while recovering"];
         count_snapshots();
         node_->kill();
+        network_.cut();
         disk_.crash();
+        // Whoever starts a server makes room for it.
+        disk_.behaviour().space_bytes = UINT64_MAX;
         archive_.crash();
         world_.bury(node_);
         begin_life();
@@ -197,30 +249,80 @@ class run {
     bool act() {
         if (choices_.rehearsals && random_.below(2) == 0) rehearse();
         const auto dice = random_.below(10);
-        const std::size_t door = random_.below(node_->size());
         if (dice < 5 || outside_.acknowledged().empty()) {
             std::string key;
             if (choices_.keys > 0 && random_.below(2) == 0) key = "key " + std::to_string(random_.below(choices_.keys));
             const auto choice = random_.below(1'000'000);
-            on_shard(door, [this, key, choice](pipeline::engine& e) { return post(e, outside_, key, choice); });
+            send_post(key, choice);
             return true;
         }
         const auto id = somebody();
         if (dice < 6) {
-            on_shard(door, [this, id](pipeline::engine& e) { return cancel(e, outside_, id); });
+            ask(any_door(), [this, id](pipeline::engine& e) { return cancel(e, outside_, id); });
         } else if (dice < 8) {
-            on_shard(home_of(id), [this, id](pipeline::engine& e) { return follow(e, outside_, id); });
+            ask(door_home(id), [this, id](pipeline::engine& e) { return follow(e, outside_, &network_, id); });
         } else {
-            on_shard(door, [this, id](pipeline::engine& e) { return look(e, outside_, id); });
+            ask(any_door(), [this, id](pipeline::engine& e) { return look(e, outside_, id); });
         }
         return false;
     }
 
+    network::choose_door any_door() {
+        return [number = random_.below(6)](node& life) { return number % life.size(); };
+    }
+    static network::choose_door door_home(execution_id id) {
+        return [id](node& life) { return static_cast<std::size_t>(life.engine(0).home_of(id).id()); };
+    }
+    void ask(network::choose_door door, network::make_task make) {
+        network_.request(std::move(door), std::move(make), [](bool) {});
+    }
+
+    // With a key it is sent again until there is an answer, at whichever door; now and then the client is too impatient
+    // to wait for the first one.
+    void send_post(const std::string& key, std::uint64_t choice) {
+        ++posts_unsettled_;
+        const auto make = [this, key, choice](pipeline::engine& e) { return post(e, outside_, key, choice); };
+        const bool impatient = !key.empty() && random_.below(8) == 0;
+        network_.request(any_door(), make, [this, key, choice](bool answered) {
+            --posts_unsettled_;
+            if (answered || key.empty()) return;
+            ++outside_.sometimes["a post was sent again for want of an answer"];
+            ++posts_unsettled_;
+            world_.after(milliseconds(1 + random_.below(200)), [this, key, choice] {
+                --posts_unsettled_;
+                send_post(key, choice);
+            });
+        });
+        if (impatient) ask(any_door(), make);
+    }
+
+    void change_surroundings() {
+        auto& disk = disk_.behaviour();
+        if (choices_.disk_fills) {
+            const bool is_full = disk.space_bytes != UINT64_MAX;
+            disk.space_bytes = is_full ? UINT64_MAX : disk_.bytes_used() + random_.below(128) * 1024;
+        }
+        disk.stall_max = seconds(12);
+        if (choices_.disk_stalls) disk.stalled = disk.stalled > 0 ? 0 : 30'000;
+        if (choices_.archive_leaves) archive_.behaviour().absent = !archive_.behaviour().absent;
+        if (choices_.clock_jumps)
+            world_.jump_wall_clock(
+                runtime::microseconds(static_cast<std::int64_t>(random_.below(4'000'000)) - 2'000'000));
+    }
+
     void heal() {
         archive_.behaviour() = {};
+        auto& disk = disk_.behaviour();
+        disk.space_bytes = UINT64_MAX;
+        disk.stalled = 0;
         letter_faults_ = {};
+        network_.faults() = {};
+        if (choices_.disk_fills && !node_->failed().empty()) crash();
         if (!node_->ready()) await_ready();
         node_->heal();
+        const bool settled =
+            world_.run_until([this] { return posts_unsettled_ == 0 || !outside_.is_whole(); }, seconds(1000));
+        if (!settled) outside_.broken("P4: posts get no answer although nothing is broken any more");
     }
 
     void finish() {
@@ -232,7 +334,7 @@ class run {
             on_shard(home_of(id),
                      [this, id, &left](pipeline::engine& e) { return expect_ended(e, outside_, id, left); });
         }
-        const bool done = world_.run_until([&] { return left == 0 || !outside_.is_whole(); }, seconds(10'000));
+        const bool done = world_.run_until([&] { return left == 0 || !outside_.is_whole(); }, seconds(1000));
         if (!done) outside_.broken("P4: the world does not come to rest");
         if (!outside_.is_whole()) return;
         left = 1;
@@ -240,6 +342,7 @@ class run {
         world_.run_until([&] { return left == 0; }, seconds(100));
         const bool handed = world_.run_until([this] { return node_->waiting_for_archive() == 0; }, seconds(100));
         if (!handed) outside_.broken("documents wait for the archive for ever");
+        outside_.at_rest();
         if (outside_.is_whole()) finish_letters();
     }
 
@@ -268,6 +371,8 @@ class run {
     outside_world outside_;
     storage::simulated::disk_image disk_;
     storage::simulated::archive_service archive_;
+    network network_;
+    std::uint64_t posts_unsettled_ = 0;
     tests::letter_faults letter_faults_;
     std::uint64_t rehearsed_ = 0;
     std::shared_ptr<node> node_;

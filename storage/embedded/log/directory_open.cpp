@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/timer.hpp"
@@ -175,6 +176,7 @@ task<result<void>> log_directory::scan_one(segment_key key, claims& claimed, std
     scan_report report = co_await scan_segment(**file, *header, path, std::move(visit));
     if (report.failed) co_return fail(report.failed, report.diagnosis);
     s.end = report.end;
+    WEIR_SOMETIMES(report.cut_bytes > 0, "a torn batch was cut at a start");
     if (report.cut_bytes > 0) report_.cut.push_back({path, report.end, report.cut_bytes});
     report_.batches += report.batches;
     report_.records += report.records;
@@ -225,6 +227,7 @@ void log_directory::drop_void_records(const claims& claimed) {
             const auto& by_life = claimed.at(it->first);
             for (auto later = by_life.upper_bound(life); later != by_life.end(); ++later)
                 limit = std::min(limit, later->second);
+            WEIR_SOMETIMES(it->second.high >= limit, "records that reached the disk too late were void");
             it->second.high = std::min(it->second.high, limit - 1);
             it = it->second.high < it->second.low ? s.ranges.erase(it) : std::next(it);
         }
@@ -268,6 +271,7 @@ task<result<void>> log_directory::scan_all(const std::vector<segment_key>& keys)
     // Files that were ready but hold nothing.
     for (std::size_t i = 0; i < keys.size(); ++i) {
         if (reports[i].batches > 0) continue;
+        WEIR_SOMETIMES(true, "a segment that held nothing yet was removed at a start");
         segments_.erase(keys[i]);
         co_await remove_file(path_of(segment_file_name(keys[i])));
     }

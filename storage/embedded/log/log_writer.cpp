@@ -3,6 +3,7 @@
 
 #include "runtime/base/assert.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/submit.hpp"
 #include "runtime/timer.hpp"
@@ -80,6 +81,7 @@ task<result<void>> embedded_log::write_with_patience(pending_batch& batch, std::
     while (written.has_error() && is_no_space(written.error())) {
         const bool more = co_await release_reserve();
         if (more) {
+            WEIR_SOMETIMES(true, "the reserve file made room for a batch");
             written = co_await write_once(batch, table);
             continue;
         }
@@ -188,6 +190,7 @@ void embedded_log::commit(pending_batch& batch, const std::vector<table_entry>& 
     }
     if (position_ > current_->header.bytes / 2) maker_.prepare();
     if (full_) {
+        WEIR_SOMETIMES(true, "a full log went on when there was space again");
         full_ = false;
         runtime::log(runtime::log_level::info, "the log has space again", {{"directory", directory_.options().path}});
         for (log_listener* listener : listeners_) listener->resumed();
@@ -220,6 +223,7 @@ task<result<void>> embedded_log::next_segment() {
     segment_ranges_.clear();
     table_is_whole_ = false;
     ++counters_.segments;
+    WEIR_SOMETIMES(had_one, "a segment was sealed and the next begun");
     if (current_->header.bytes < directory_.options().segment_bytes) maker_.prepare();
     co_return result<void>();
 }

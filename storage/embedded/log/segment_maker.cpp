@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/marks.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/submit.hpp"
 #include "runtime/timer.hpp"
@@ -72,6 +73,7 @@ task<result<void>> segment_maker::sync_names() {
 
 task<result<ready_segment>> segment_maker::take() {
     while (finishing_) co_await changed_.wait();
+    WEIR_SOMETIMES(!ready_ && making_, "a small segment stood in for one that was not ready");
     if (!ready_) {
         auto made = co_await make(directory_.options().small_segment_bytes);
         // The large one may have become ready, and got its number, in the meantime.
@@ -97,6 +99,7 @@ task<result<ready_segment>> segment_maker::make(std::uint64_t bytes) {
     const auto take_spare = [directory = &directory_] { return directory->take_spare(); };
     const std::optional<std::string> spare = co_await runtime::submit(directory_.home(), take_spare);
     std::string from;
+    WEIR_SOMETIMES(spare.has_value(), "a segment was recycled");
     if (spare) {
         from = *spare;
     } else {
