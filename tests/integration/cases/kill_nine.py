@@ -8,6 +8,7 @@ import time
 from harness import expect
 from harness.client import TERMINAL
 from harness.runner import case
+from harness.sightings import Sightings
 from harness.threads import GONE, join, started
 
 # Other moments: KILL_ROUNDS=40 KILL_SEED=7 tests/integration/run -k kill_nine
@@ -21,13 +22,14 @@ SCRIPT = "echo begun; sleep 0.$1; echo done; echo problem >&2; exit $2"
 class Round:
     """200 executions, the record of the answers about them, and what subscribers have seen."""
 
-    def __init__(self, number, seed):
+    def __init__(self, number, seed, sightings):
         self.number = number
+        self.sightings = sightings
         self.random = random.Random(f"{seed}/{number}")
         self.accepted = {}  # number of the post -> id, from 2xx answers alone
         self.unanswered = set()
         self.refused = []  # answers other than 202
-        self.seen = {}  # id -> [(number, data)]
+        self.seen = {}  # id -> events of its subscriber
         self.lock = threading.Lock()
 
     def request(self, post):
@@ -62,6 +64,7 @@ class Round:
                 with self.lock:
                     if answer.status == 202:
                         self.accepted[post] = answer.json()["execution_id"]
+                        self.sightings.acknowledged(self.accepted[post], key)
                     else:
                         self.refused.append((answer.status, answer.body))
 
@@ -72,11 +75,14 @@ class Round:
 
         def follow(identity):
             seen = self.seen.setdefault(identity, [])
-            after = seen[-1][0] if seen else None
             try:
-                with client.stream(identity, after=after) as stream:
+                with client.stream(identity, after=seen[-1].number if seen else None) as stream:
                     if stream.status == 200:
-                        seen.extend((event.number, event.data) for event in stream if event.number is not None)
+                        for event in stream:
+                            if event.number is None:
+                                continue
+                            self.sightings.delivered(identity, [event], seen[-1].number if seen else 0)
+                            seen.append(event)
             except GONE:
                 pass
 
@@ -119,9 +125,12 @@ def check_round(server, current):
     for identity, item in listed.items():
         events = client.events(identity)
         expect.whole_history(events, identity)
+        current.sightings.delivered(identity, events)
+        current.sightings.ended(identity, item["status"])
         check_verdict(current, client, item, events)
         if identity in current.seen:
-            expect.equal(current.seen[identity], [(event.number, event.data) for event in events],
+            expect.equal([(event.number, event.data) for event in current.seen[identity]],
+                         [(event.number, event.data) for event in events],
                          f"what a subscriber saw of {identity}, over the restart")
 
 
@@ -143,8 +152,9 @@ def nothing_is_lost_or_started_twice(context):
     seed = os.environ.get("KILL_SEED", "1")
     print(f"    KILL_SEED={seed} KILL_ROUNDS={ROUNDS}", flush=True)
     server = context.own(executor="sandbox", shards=1).start()
+    sightings = Sightings(server.home)
     for number in range(ROUNDS):
-        current = Round(number, seed)
+        current = Round(number, seed, sightings)
         posters = current.post_all(server.client)
         moment = current.random.uniform(0.02, 2.5)
         begun = time.monotonic()
@@ -165,5 +175,6 @@ def nothing_is_lost_or_started_twice(context):
             raise AssertionError(f"round {number} (killed after {moment:.3f} s, {len(current.accepted)} accepted): "
                                  f"{failure}") from failure
     everything = server.client.list_all("")
+    print(f"    {sightings.judge(at_rest=True)}", flush=True)
     assert len(everything) >= ROUNDS * 10, f"only {len(everything)} executions in {ROUNDS} rounds"
     expect.equal(server.stop(), 0, "exit code")
