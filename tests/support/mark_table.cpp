@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <istream>
+#include <ostream>
 
 #include "runtime/base/marks.hpp"
 
@@ -38,6 +40,36 @@ void mark_table::print() const {
     for (const auto& [name, mine] : rows_)
         std::printf("  %8llu  %-11s  %s (%s)\n", static_cast<unsigned long long>(mine.runs), mine.kind.c_str(),
                     name.c_str(), mine.place.c_str());
+}
+
+void mark_table::write(std::ostream& out) const {
+    out << runs_ << ' ' << rows_.size() << '\n';
+    for (const auto& [name, mine] : rows_)
+        out << mine.runs << ' ' << mine.kind << ' ' << mine.place << '\t' << name << '\n';
+}
+
+bool mark_table::add_written(std::istream& in) {
+    std::uint64_t runs = 0;
+    std::size_t rows = 0;
+    in >> runs >> rows;
+    std::map<std::string, row> read;
+    for (std::size_t i = 0; i < rows && in; ++i) {
+        row one;
+        std::string name;
+        in >> one.runs >> one.kind >> one.place;
+        in.ignore(1);
+        std::getline(in, name);
+        read[name] = one;
+    }
+    if (!in) return false;
+    runs_ += runs;
+    for (const auto& [name, one] : read) {
+        auto& mine = rows_[name];
+        mine.kind = one.kind;
+        mine.place = one.place;
+        mine.runs += one.runs;
+    }
+    return true;
 }
 
 }  // namespace tests

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,6 +20,11 @@ class mark_table {
     [[nodiscard]] std::uint64_t runs_that_reached(const std::string& name) const;
     // One line for each mark: in how many of the runs it was reached, its kind, its name and its place.
     void print() const;
+
+    // For tables of other processes of the same program.
+    void write(std::ostream& out) const;
+    // Adds what was written. False when that is not whole.
+    bool add_written(std::istream& in);
 
   private:
     struct row {
