@@ -8,21 +8,15 @@
 
 namespace simulation_tests {
 
-inline constexpr std::array<std::uint64_t, 14> kept_seeds{
+inline constexpr std::array<std::uint64_t, 8> kept_seeds{
     1339,   // most of the planted bugs
-    11,     // an attempt whose number was answered one record early; a cancellation that was lost with a crash
+    11,     // an attempt whose number was answered one record early; letters that were; a seat that is never left
     141,    // events delivered before their commit
-    50,     // a torn batch that was read
-    81,     // a wait that was answered one record early
-    242,    // keys that do not live
-    785,    // a letter that was answered one record early
-    65,     // letters out of their order
-    13,     // open executions that were not declared after a start
-    18,     // a lease that was used after it was given back
-    10047,  // reaches a part of a snapshot whose beginning is gone
-    10155,  // reaches a cancelled attempt that died with its server
-    10400,  // reaches a post that too many waiting bytes refuse
-    10020,  // reaches a snapshot for which there is no room
+    65,     // a torn batch that was read
+    276,    // a wait that was answered one record early
+    785,    // an answer before its commit
+    13,     // open executions that were not declared after a start; a lease used after it was given back
+    10402,  // reaches a part of a snapshot whose beginning is gone
 };
 
 }  // namespace simulation_tests

@@ -1,5 +1,7 @@
 #include "tests/simulation/network.hpp"
 
+#include <utility>
+
 #include "runtime/spawn.hpp"
 #include "runtime/timer.hpp"
 
@@ -57,8 +59,10 @@ void network::settle_later(std::uint64_t number, bool answered) {
 
 void network::cut() {
     node_ = nullptr;
-    for (const auto& [number, then] : waiting_) settle_later(number, false);
     if (!waiting_.empty()) ++outside_.sometimes["a connection broke with its node"];
+    // What is still on its way must not come to the next node.
+    for (auto& [number, then] : std::exchange(waiting_, {}))
+        world_.after(some_delay(), [tell = std::move(then)]() mutable { tell(false); });
 }
 
 runtime::task<bool> network::sent_to_subscriber() {

@@ -44,7 +44,7 @@ struct choices {
         snapshots.age_max = milliseconds(50 + random.below(5'000));
         if (random.below(4) == 0) {
             // Snapshots of many parts, with kills between them.
-            snapshots = {1000, milliseconds(20), milliseconds(1), 100 + random.below(400)};
+            snapshots = {1000, milliseconds(20), milliseconds(5), 100 + random.below(400)};
             out.lives_max += 4;
         }
         if (random.below(2) == 0) out.node.user_open_max = 1 + random.below(8);
@@ -293,7 +293,9 @@ class run {
                 send_post(key, choice);
             });
         });
-        if (impatient) ask(any_door(), make);
+        if (!impatient) return;
+        ++posts_unsettled_;
+        network_.request(any_door(), make, [this](bool) { --posts_unsettled_; });
     }
 
     void change_surroundings() {
@@ -334,7 +336,7 @@ class run {
             on_shard(home_of(id),
                      [this, id, &left](pipeline::engine& e) { return expect_ended(e, outside_, id, left); });
         }
-        const bool done = world_.run_until([&] { return left == 0 || !outside_.is_whole(); }, seconds(1000));
+        const bool done = world_.run_until([&] { return left == 0 || !outside_.is_whole(); }, seconds(400));
         if (!done) outside_.broken("P4: the world does not come to rest");
         if (!outside_.is_whole()) return;
         left = 1;
