@@ -1,5 +1,6 @@
 #include "bench/bench.hpp"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -8,8 +9,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
+#include "bench/compare.hpp"
 #include "bench/conductor.hpp"
+#include "bench/html.hpp"
+#include "bench/processes.hpp"
+#include "bench/verify.hpp"
 #include "runtime/spawn.hpp"
 
 namespace bench {
@@ -18,6 +24,7 @@ namespace {
 using runtime::task;
 using signals = boost::asio::basic_signal_set<runtime::executor>;
 
+constexpr int exit_failed = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_unreachable = 7;
 constexpr int exit_interrupted = 130;
@@ -83,6 +90,11 @@ json::object options_json(const load_options& options) {
     return out;
 }
 
+void print(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
 bool write_file(const std::string& path, const std::string& text) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
     file << text;
@@ -94,14 +106,17 @@ bool write_file(const std::string& path, const std::string& text) {
 
 // Judges, prints and writes; the exit code.
 int conclude(report& what, const load_options& options) {
-    judge(what, options.fail_if);
+    std::vector<std::string> conditions = options.fail_if;
+    if (what.mode == to_string(bench_mode::soak))
+        for (const char* figure : {"drift.latency_p99_ratio", "drift.server_rss_ratio"})
+            if (what.extra.contains(figure)) conditions.push_back(figure + (">" + json::number(options.drift_max)));
+    judge(what, conditions);
     const json::value as_json = to_json(what);
     bool written = true;
     if (!options.json_file.empty()) written = write_file(options.json_file, json::pretty(as_json)) && written;
-    const std::string shown = options.json_output ? json::pretty(as_json) : summary_of(what);
-    std::fwrite(shown.data(), 1, shown.size(), stdout);
-    std::fflush(stdout);
-    return written ? exit_code_of(what.ended) : 1;
+    if (!options.html_file.empty()) written = write_file(options.html_file, html_of(what)) && written;
+    print(options.json_output ? json::pretty(as_json) : summary_of(what));
+    return written ? exit_code_of(what.ended) : exit_failed;
 }
 
 std::optional<lane_setup> make_setup(const load_options& options) {
@@ -120,6 +135,33 @@ std::optional<lane_setup> make_setup(const load_options& options) {
     return setup;
 }
 
+// The shards of a client: not pinned, since the server wants the same CPUs.
+void run_on_shards(std::size_t count, runtime::unique_function<task<void>(runtime::shard_group&)> work) {
+    raise_file_limit();
+    runtime::shard_limits limits;
+    limits.pinned = false;
+    limits.offload_threads = 1;
+    runtime::shard_group shards(count, limits);
+    shards.start();
+    shards.run_and_wait(0, [&] { return work(shards); });
+    shards.stop();
+}
+
+report begin_report(const lane_setup& setup) {
+    const auto& options = setup.options;
+    report out;
+    out.mode = to_string(options.mode);
+    out.server = setup.server.to_string();
+    out.run_id = setup.run_id;
+    out.seed = setup.seed;
+    out.shards = options.shards;
+    out.options = options_json(options);
+    out.lateness_max_ms = options.lateness_max_ms;
+    out.cpu_max = options.cpu_max;
+    out.timing_counts = options.mode != bench_mode::monkey;
+    return out;
+}
+
 int run_load(const load_options& options) {
     auto setup = make_setup(options);
     if (!setup) return exit_usage;
@@ -133,26 +175,12 @@ int run_load(const load_options& options) {
         book = std::move(*opened);
         setup->book = book.get();
     }
-    report what;
-    what.mode = to_string(options.mode);
-    what.server = setup->server.to_string();
-    what.run_id = setup->run_id;
-    what.seed = setup->seed;
-    what.shards = options.shards;
-    what.options = options_json(options);
-    what.lateness_max_ms = options.lateness_max_ms;
-    what.cpu_max = options.cpu_max;
-    what.timing_counts = options.mode != bench_mode::monkey;
-
-    raise_file_limit();
-    runtime::shard_limits limits;
-    limits.pinned = false;
-    limits.offload_threads = 1;
-    runtime::shard_group shards(options.shards, limits);
-    shards.start();
+    // A part of a load ends with the whole.
+    if (options.process.count > 1) prctl(PR_SET_PDEATHSIG, SIGTERM);
+    report what = begin_report(*setup);
     bool reached = false;
-    shards.run_and_wait(0, [&] { return run_on_shard(&shards, &*setup, &what, &reached); });
-    shards.stop();
+    run_on_shards(options.shards,
+                  [&](runtime::shard_group& shards) { return run_on_shard(&shards, &*setup, &what, &reached); });
     if (!reached) {
         say("no answer from " + what.server + (what.notes.empty() ? "" : ": " + what.notes.front()));
         return exit_unreachable;
@@ -160,19 +188,97 @@ int run_load(const load_options& options) {
     return conclude(what, options);
 }
 
+int run_all_processes(const std::vector<std::string>& arguments, const load_options& options) {
+    int code = exit_failed;
+    auto merged = run_processes(arguments, options, code);
+    return merged ? conclude(*merged, options) : code;
+}
+
+int run_verify(const load_options& options) {
+    std::string mistake;
+    const auto content = read_ledger(options.ledger, mistake);
+    if (!content) {
+        say(mistake);
+        return exit_usage;
+    }
+    const auto setup = make_setup(options);
+    if (!setup) return exit_usage;
+    verification done;
+    const auto verify = [](verification* into, const ledger_content* what, const load_options* how,
+                           http::client::url server) -> task<void> {
+        *into = co_await verify_ledger(*what, *how, std::move(server));
+    };
+    run_on_shards(1, [&](runtime::shard_group&) { return verify(&done, &*content, &options, setup->server); });
+    if (!done.reached) {
+        say("no answer from " + setup->server.to_string());
+        return exit_unreachable;
+    }
+    print(options.json_output ? json::pretty(to_json(done, *content)) : summary_of(done, *content));
+    return done.good() ? 0 : exit_failed;
+}
+
+std::optional<report> read_report(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        say(path + ": cannot be read");
+        return std::nullopt;
+    }
+    std::ostringstream text;
+    text << file.rdbuf();
+    const auto parsed = json::parse(text.str());
+    std::string mistake = "it is no JSON";
+    auto out = parsed ? report_from_json(*parsed, mistake) : std::nullopt;
+    if (!out) say(path + ": " + mistake);
+    return out;
+}
+
+std::optional<std::vector<report>> read_reports(const std::vector<std::string>& paths) {
+    std::vector<report> out;
+    for (const auto& path : paths) {
+        auto one = read_report(path);
+        if (!one) return std::nullopt;
+        out.push_back(std::move(*one));
+    }
+    return out;
+}
+
+int run_compare(const bench_command& what) {
+    const auto reports = read_reports(what.files);
+    if (!reports) return exit_usage;
+    const auto done = compare(reports->front(), reports->back(), what.tolerance);
+    print(what.load.json_output ? json::pretty(to_json(done)) : text_of(done));
+    return !done.refused.empty() || done.any(change::worse) ? exit_failed : 0;
+}
+
+// Several reports, or one again.
+int run_merge(const bench_command& what) {
+    auto reports = read_reports(what.files);
+    if (!reports) return exit_usage;
+    report whole = merge_reports(*reports);
+    return conclude(whole, what.load);
+}
+
 }  // namespace
 
 int run(std::vector<std::string> arguments, const command_defaults& defaults) {
-    const auto parsed = parse_bench_command(std::move(arguments), defaults);
+    const auto parsed = parse_bench_command(arguments, defaults);
     if (!parsed.command) {
         if (parsed.exit_code == 0) {
-            std::fputs(parsed.message.c_str(), stdout);
+            print(parsed.message);
         } else {
             say(parsed.message);
         }
         return parsed.exit_code;
     }
-    return run_load(parsed.command->load);
+    const auto& what = *parsed.command;
+    switch (what.action) {
+        case bench_action::load: break;
+        case bench_action::verify: return run_verify(what.load);
+        case bench_action::compare: return run_compare(what);
+        case bench_action::merge:
+        case bench_action::report: return run_merge(what);
+    }
+    return what.load.processes > 1 ? run_all_processes(arguments, what.load) : run_load(what.load);
 }
 
 }  // namespace bench

@@ -9,6 +9,14 @@ using http::client::request;
 using runtime::steady_time;
 using runtime::task;
 
+std::string name_of(runtime::error_code failure) {
+    if (failure == boost::asio::error::timed_out) return "network.timed_out";
+    std::string out = "network." + failure.message();
+    std::ranges::replace(out, ' ', '_');
+    std::ranges::transform(out, out.begin(), [](unsigned char one) { return std::tolower(one); });
+    return out;
+}
+
 std::string call_answer::code() const {
     if (!answer.head.header("content-type").starts_with("application/problem+json")) return {};
     const auto parsed = json::parse(answer.body);
@@ -16,13 +24,7 @@ std::string call_answer::code() const {
 }
 
 std::string call_answer::kind() const {
-    if (status == 0) {
-        if (failure == boost::asio::error::timed_out) return "network.timed_out";
-        std::string out = "network." + failure.message();
-        std::ranges::replace(out, ' ', '_');
-        std::ranges::transform(out, out.begin(), [](unsigned char one) { return std::tolower(one); });
-        return out;
-    }
+    if (status == 0) return name_of(failure);
     const std::string name = code();
     return std::to_string(status) + (name.empty() ? "" : "." + name);
 }

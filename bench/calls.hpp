@@ -11,6 +11,9 @@
 
 namespace bench {
 
+// "network.connection_refused": what failures of the network are counted by.
+std::string name_of(runtime::error_code failure);
+
 // Any answer, or none. The moments are the client's.
 struct call_answer {
     int status = 0;               // 0: none came
@@ -80,7 +83,10 @@ struct follow_report {
     std::uint64_t events = 0;
     std::uint64_t reconnects = 0;
     std::uint64_t resumed = 0;
-    std::map<std::string, std::uint64_t> errors;
+    std::map<std::string, std::uint64_t> retries;  // by kind
+
+    // A further stretch of the same following.
+    void add(const follow_report& more);
 };
 
 // Reads the events of an execution behind `checker.last()` to their end, over as many connections as it takes.

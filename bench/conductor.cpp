@@ -126,7 +126,7 @@ task<void> conductor::run_on_one(std::size_t which, work what, segment length, r
         switch (what) {
             case work::arrivals: return own.run_arrivals(length);
             case work::users: return own.run_users(length);
-            case work::monkeys:
+            case work::monkeys: return own.run_monkeys(length);
             case work::audit: break;
         }
         return own.run_audit();
@@ -186,11 +186,13 @@ task<recorder> conductor::run_segment(work what, double rate, seconds length, re
 
 task<void> conductor::run_load(report& into) {
     const auto& options = setup_.options;
+    if (options.mode == bench_mode::step) co_return co_await run_steps(into);
     const work what = options.mode == bench_mode::users    ? work::users
                       : options.mode == bench_mode::monkey ? work::monkeys
                                                            : work::arrivals;
     auto measured = co_await run_segment(what, options.rate, options.duration, into);
     into.measured.merge(measured);
+    if (options.mode == bench_mode::soak) note_drift(into);
 }
 
 task<bool> conductor::run(report& into) {
@@ -219,10 +221,8 @@ task<bool> conductor::run(report& into) {
         if (more > 0)
             into.serving.limits_reached[name.substr(quote, name.rfind('"') - quote)] = static_cast<std::uint64_t>(more);
     }
-    if (setup_.options.mode != bench_mode::monkey) {
-        const auto audited = co_await run_on_all(work::audit, segment());
-        into.measured.merge(audited);
-    }
+    const auto audited = co_await run_on_all(work::audit, segment());
+    into.measured.merge(audited);
     into.harness.rss_mib = own_rss_mib();
     into.points = points_.points();
     if (setup_.book != nullptr && setup_.book->failures() > 0) into.measured.error("ledger.not_written");
@@ -301,6 +301,11 @@ void conductor::note_tick(const std::vector<lane_sample>& lanes, const server_sa
     server_ticked_ = server.use;
     into.serving.queue_max = std::max(into.serving.queue_max, point.queued);
     points_.add(point);
+    if (setup_.options.mode == bench_mode::soak) {
+        period_accepted_.merge(accepted);
+        period_whole_.merge(whole);
+        note_period(point, counts, into);
+    }
     progress::state state;
     state.mode = into.mode;
     state.of_s = length_s_;

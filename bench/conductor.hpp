@@ -42,13 +42,13 @@ class conductor {
     runtime::task<recorder> run_segment(work what, double rate, runtime::seconds length, report& into);
     runtime::task<void> run_load(report& into);
     runtime::task<void> run_steps(report& into);
+    runtime::task<bool> run_step(double rate, report& into);
 
     runtime::task<void> tick_along(report* into, std::stop_token until);
     runtime::task<void> tick(report& into);
     void note_tick(const std::vector<lane_sample>& lanes, const server_sample& server, double elapsed, report& into);
-    runtime::task<void> soak_along(report* into, std::stop_token until);
+    void note_period(const series_point& now, const counters& counts, report& into);
     void note_drift(report& into) const;
-    void finish(report& into);
 
     runtime::shard_group& shards_;
     runtime::shard& home_;
@@ -68,6 +68,9 @@ class conductor {
     std::optional<process_use> server_ticked_;
     double segment_cpu_ratio_ = 0;
     series points_;
+    series_point period_point_;
+    histogram period_accepted_;
+    histogram period_whole_;
     double offset_s_ = 0;  // of the points, for the steps behind the first
     bool interrupted_ = false;
 };

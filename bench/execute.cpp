@@ -56,9 +56,12 @@ task<post_answer> lane::post_until_decided(std::uint64_t number) {
     while (true) {
         auto posted = co_await calls_.post(setup_.what.body_of(number), key_for(number), wait_s, limit);
         if (posted.accepted()) co_return posted;
-        now_.error("post." + posted.call.kind());
         const bool undecided = posted.call.status == 0 && setup_.options.keys;
-        if (!undecided || home_.time().steady() + pause >= limit) co_return posted;
+        if (!undecided || home_.time().steady() + pause >= limit) {
+            now_.error("post." + posted.call.kind());
+            co_return posted;
+        }
+        now_.retry("post." + posted.call.kind());
         co_await runtime::sleep_for(pause);
         pause = std::min(pause * 2, retry_max);
     }
@@ -116,12 +119,25 @@ task<void> lane::post_again(std::uint64_t number, std::string id) {
                                                                      "Idempotent-Replayed: true"));
 }
 
+// As long as others end, this one may still be waiting for its turn.
+task<follow_report> lane::follow_while_others_end(const std::string& id, event_checker& checker,
+                                                  std::uint64_t break_behind) {
+    follow_report all;
+    while (true) {
+        follow_options options;
+        options.deadline = end_by_;
+        options.break_behind = all.reconnects == 0 ? break_behind : 0;
+        const auto part = co_await follow(home_, setup_.server, id, checker, now_.wrong, options);
+        all.add(part);
+        const bool decided = part.end == follow_end::ended || part.end == follow_end::gone;
+        if (decided || home_.time().steady() >= std::min(end_by_, give_up_)) co_return all;
+    }
+}
+
 task<bool> lane::see_end(std::uint64_t number, const std::string& id, event_checker& checker, const call_answer& posted,
                          steady_time due, bool measured) {
-    follow_options options;
-    options.deadline = end_by_;
-    if (chance(setup_.options.reconnect_share)) options.break_behind = 1 + random_.below(5);
-    const auto report = co_await follow(home_, setup_.server, id, checker, now_.wrong, options);
+    const std::uint64_t break_behind = chance(setup_.options.reconnect_share) ? 1 + random_.below(5) : 0;
+    const auto report = co_await follow_while_others_end(id, checker, break_behind);
     note_follow(report);
     if (setup_.book != nullptr && checker.last() > 0) setup_.book->seen(number, checker);
     if (report.end == follow_end::gone) {
@@ -130,11 +146,8 @@ task<bool> lane::see_end(std::uint64_t number, const std::string& id, event_chec
     }
     if (!checker.ended()) {
         // Whether it ends is not known while nobody answers; the ledger is for that.
-        if (report.end == follow_end::lost) {
-            now_.error("stream.unreachable");
-        } else {
-            now_.wrong.add(finding("never_ended", "execution " + id + ": not ended when the harness stopped waiting"));
-        }
+        if (report.end == follow_end::lost) now_.error("stream.unreachable");
+        if (report.end == follow_end::unfinished) note_unfinished(id);
         co_return false;
     }
     ++now_.counts.checked;
@@ -159,17 +172,27 @@ void lane::note_times(const event_checker& checker, const follow_report& seen, c
 void lane::note_end(std::uint64_t number, const std::string& id, const std::string& status,
                     const event_checker* events) {
     ++now_.counts.ended;
+    end_by_ = std::min(give_up_, std::max(end_by_, home_.time().steady() + setup_.options.drain));
     ++now_.ends[status];
     if (setup_.book == nullptr) return;
     if (events == nullptr) setup_.book->ended(number, id, status);
+}
+
+void lane::note_unfinished(const std::string& id) {
+    // A search for the knee overloads on purpose, and who gives up while others still end knows nothing of this one.
+    if (setup_.options.mode == bench_mode::step || home_.time().steady() >= give_up_) {
+        now_.error("unfinished");
+    } else {
+        now_.wrong.add(finding(
+            "never_ended", "execution " + id + ": not ended, and nothing else ended either while the harness waited"));
+    }
 }
 
 void lane::note_follow(const follow_report& report) {
     now_.counts.events += report.events;
     now_.counts.reconnects += report.reconnects;
     now_.counts.resumed += report.resumed;
-    for (const auto& [kind, count] : report.errors)
-        for (std::uint64_t i = 0; i < count; ++i) now_.error(kind);
+    for (const auto& [kind, count] : report.retries) now_.retry(kind, count);
 }
 
 task<void> lane::read_result(std::uint64_t number, const std::string& id, const event_checker& checker, bool measured) {
@@ -190,6 +213,8 @@ task<void> lane::read_result(std::uint64_t number, const std::string& id, const 
         now_.wrong.add(finding("answer_malformed", "execution " + id + ": its result is none"));
         co_return;
     }
+    // A cancellation may have won or come too late.
+    if (result->status == "cancelled" && checker.status() == result->status && cancel_asked_.contains(id)) co_return;
     check_result(*result, id, number, setup_.what, &checker, now_.wrong);
 }
 

@@ -71,7 +71,7 @@ task<follower::step> follower::open() {
     if (checker.last() > 0) what.headers.emplace_back("Last-Event-ID", std::to_string(checker.last()));
     const auto head = co_await stream.start(std::move(what), at_most(silence_max));
     if (head.has_error()) {
-        if (options.deadline > home.time().steady()) ++report.errors["stream." + head.error().message()];
+        if (options.deadline > home.time().steady()) ++report.retries["stream." + name_of(head.error())];
         report.end = follow_end::lost;
         co_return step::again_later;
     }
@@ -87,8 +87,9 @@ task<follower::step> follower::open() {
         report.end = follow_end::gone;
         co_return step::done;
     }
-    ++report.errors["stream." + std::to_string(head->status)];
+    ++report.retries["stream." + std::to_string(head->status)];
     if (head->status == 429 || head->status >= 500) co_return step::again_later;
+    report.end = follow_end::ended;  // nothing more will come of it
     wrong.add(finding("stream_refused", "execution " + id + ": its events behind " + std::to_string(checker.last()) +
                                             " were answered with " + std::to_string(head->status)));
     co_return step::done;
@@ -115,7 +116,10 @@ task<follower::step> follower::read() {
             wrong.add(finding("stream_endless", "execution " + id + ": its stream stays open behind the end"));
             co_return step::done;
         }
-        if (part.has_error()) co_return step::again_later;
+        if (part.has_error()) {
+            if (options.deadline > home.time().steady()) ++report.retries["stream." + name_of(part.error())];
+            co_return step::again_later;
+        }
         if (part->empty()) co_return checker.ended() ? step::done : step::again;
         std::vector<http::client::server_event> events;
         if (parser.feed(*part, events).has_error()) {
@@ -133,6 +137,18 @@ task<follower::step> follower::read() {
 }
 
 }  // namespace
+
+void follow_report::add(const follow_report& more) {
+    end = more.end;
+    if (more.end_seen_us != 0) {
+        end_seen_us = more.end_seen_us;
+        end_seen = more.end_seen;
+    }
+    events += more.events;
+    reconnects += more.reconnects;
+    resumed += more.resumed;
+    for (const auto& [kind, count] : more.retries) retries[kind] += count;
+}
 
 task<follow_report> follow(runtime::shard& home, http::client::url server, std::string id, event_checker& checker,
                            findings& wrong, follow_options options) {

@@ -18,8 +18,6 @@ namespace {
 // So many arrivals that were all due already are started before others get a turn.
 constexpr std::uint64_t arrivals_in_a_row = 64;
 constexpr std::uint64_t audit_readers = 32;
-// `all` of them, within the memory there is.
-constexpr std::uint64_t audit_all_max = 5'000'000;
 
 std::uint64_t audit_default(watch_kind watch) {
     switch (watch) {
@@ -76,9 +74,16 @@ lane_sample lane::take_sample() {
     return out;
 }
 
+void lane::drain_from(steady_time load_ends) {
+    end_by_ = load_ends + setup_.options.drain;
+    give_up_ = std::max(end_by_, load_ends + setup_.options.drain_max);
+}
+
 void lane::stop_load() {
     if (!stop_.request_stop()) return;
-    end_by_ = std::min(end_by_, home_.time().steady() + setup_.options.drain);
+    drain_from(home_.time().steady());
+    // Who interrupts does not want to wait long.
+    give_up_ = end_by_;
 }
 
 task<void> lane::stop() {
@@ -96,7 +101,7 @@ task<recorder> lane::drained() {
 
 task<recorder> lane::run_arrivals(segment what) {
     arrivals schedule(setup_.options.arrivals, what.rate, what.ramp, what.seed, part_);
-    end_by_ = what.begin + what.length + setup_.options.drain;
+    drain_from(what.begin + what.length);
     std::uint64_t in_a_row = 0;
     while (!stopping()) {
         const auto offset = schedule.next();
@@ -124,7 +129,7 @@ task<recorder> lane::run_arrivals(segment what) {
 }
 
 task<recorder> lane::run_users(segment what) {
-    end_by_ = what.begin + what.length + setup_.options.drain;
+    drain_from(what.begin + what.length);
     for (std::uint64_t i = part_.index; i < setup_.options.users; i += part_.count)
         runtime::spawn(*gate_, home_, user(i, what));
     co_return co_await drained();
@@ -157,7 +162,7 @@ task<void> lane::user(std::uint64_t, segment what) {
 }
 
 task<recorder> lane::run_first(std::uint64_t count) {
-    end_by_ = home_.time().steady() + setup_.options.drain;
+    drain_from(home_.time().steady());
     first_ = true;
     for (std::uint64_t i = 0; i < count && !stopping(); ++i) {
         ++now_.counts.planned;
@@ -182,8 +187,12 @@ void lane::keep_for_audit(ended_execution which) {
 }
 
 task<recorder> lane::run_audit() {
-    end_by_ = home_.time().steady() + setup_.options.drain;
+    drain_from(home_.time().steady());
     for (std::uint64_t i = 0; i < audit_readers; ++i) runtime::spawn(*gate_, home_, audit_some());
+    co_await gate_->close();
+    // Whose end nobody has seen is no execution that ended once.
+    for (const auto& unread : audit_)
+        if (!unread.end_seen) now_.error("audit.unread");
     co_return co_await drained();
 }
 
@@ -197,17 +206,12 @@ task<void> lane::audit_some() {
 
 task<void> lane::audit_one(ended_execution which) {
     event_checker checker(which.id, now_.wrong);
-    follow_options options;
-    options.deadline = end_by_;
-    const auto report = co_await follow(home_, setup_.server, which.id, checker, now_.wrong, options);
+    const auto report = co_await follow_while_others_end(which.id, checker, 0);
     note_follow(report);
     if (report.end == follow_end::gone)
         now_.wrong.add(finding("lost", "execution " + which.id + ": accepted, and now unknown"));
     if (!checker.ended()) {
-        if (report.end == follow_end::unfinished)
-            now_.wrong.add(finding("never_ended", "execution " + which.id +
-                                                      ": not ended when the harness stopped "
-                                                      "waiting"));
+        if (report.end == follow_end::unfinished) note_unfinished(which.id);
         if (report.end == follow_end::lost) now_.error("audit.unreachable");
         co_return;
     }
@@ -217,9 +221,7 @@ task<void> lane::audit_one(ended_execution which) {
     if (which.last_event == 0) {
         co_await read_result(which.number, which.id, checker, false);
     } else if (checker.last() != which.last_event || checker.digest() != which.digest) {
-        now_.wrong.add(finding("event_changed", "execution " + which.id +
-                                                    ": its events are not those that were read "
-                                                    "before"));
+        now_.wrong.add(finding("event_changed", "execution " + which.id + ": its events are not those read before"));
     }
 }
 

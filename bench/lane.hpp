@@ -5,6 +5,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "bench/arrivals.hpp"
@@ -50,6 +51,9 @@ struct lane_sample {
     histogram lateness;
 };
 
+// `--audit all`, within the memory there is.
+constexpr std::uint64_t audit_all_max = 5'000'000;
+
 // One that has ended, to be read again.
 struct ended_execution {
     std::uint64_t number = 0;
@@ -84,6 +88,7 @@ class lane {
     friend class monkey;
 
     runtime::task<recorder> drained();
+    void drain_from(runtime::steady_time load_ends);
     runtime::task<void> user(std::uint64_t index, segment what);
     runtime::task<void> execute_later(std::uint64_t number, runtime::steady_time due, bool measured);
     // The life of one execution as a client lives it.
@@ -94,14 +99,18 @@ class lane {
                               bool measured);
     runtime::task<bool> see_end(std::uint64_t number, const std::string& id, event_checker& checker,
                                 const call_answer& posted, runtime::steady_time due, bool measured);
+    runtime::task<follow_report> follow_while_others_end(const std::string& id, event_checker& checker,
+                                                         std::uint64_t break_behind);
     runtime::task<void> read_result(std::uint64_t number, const std::string& id, const event_checker& checker,
                                     bool measured);
+    runtime::task<void> one_monkey(std::uint64_t seed, segment what);
     runtime::task<void> audit_some();
     runtime::task<void> audit_one(ended_execution which);
 
     void note_accepted(const post_answer& posted, const std::string& id, runtime::steady_time due, bool measured);
     void note_times(const event_checker& checker, const follow_report& seen, const call_answer& posted, bool measured);
     void note_end(std::uint64_t number, const std::string& id, const std::string& status, const event_checker* events);
+    void note_unfinished(const std::string& id);
     void note_follow(const follow_report& report);
     void measure(clock_name which, runtime::nanoseconds duration, bool measured);
     void keep_for_audit(ended_execution which);
@@ -129,9 +138,13 @@ class lane {
     known_ids ids_;
     std::uint64_t made_ = 0;
     std::uint64_t open_ = 0;
+    // Until then something must have ended, or what is open counts as lost; each end moves it on, up to give_up_.
     runtime::steady_time end_by_ = runtime::steady_time::never();
+    runtime::steady_time give_up_ = runtime::steady_time::never();
     std::vector<ended_execution> audit_;
     std::uint64_t audit_max_;
+    // Ids that a monkey asked to cancel: they may end as cancelled.
+    std::unordered_set<std::string> cancel_asked_;
     std::uint64_t audit_seen_ = 0;
     std::stop_source stop_;
     std::unique_ptr<runtime::gate> gate_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <fstream>
 
 namespace bench {
@@ -37,7 +38,9 @@ void take_line(ledger_content& into, const json::value& line) {
     }
     if (what == "seen") {
         entry.last_event = json::count_of(line, "last");
-        entry.digest = std::stoull("0" + json::text_of(line, "digest"), nullptr, 16);
+        const std::string digits = json::text_of(line, "digest");
+        entry.digest = 0;
+        std::from_chars(digits.data(), digits.data() + digits.size(), entry.digest, 16);
     }
     const std::string status = json::text_of(line, "status");
     if (!status.empty()) entry.status = status;

@@ -28,9 +28,10 @@ struct load_options {
     runtime::seconds duration{30};
     runtime::milliseconds warmup{0};  // at the beginning: sent and checked, not measured
     runtime::milliseconds ramp{0};
-    runtime::milliseconds drain{30'000};    // for what is open when the load ends
-    runtime::milliseconds timeout{30'000};  // of one call
-    std::uint64_t seed = 0;                 // 0: from the machine
+    runtime::milliseconds drain{30'000};       // behind the load: something must end within it
+    runtime::milliseconds drain_max{600'000};  // and all of it must within this
+    runtime::milliseconds timeout{30'000};     // of one call
+    std::uint64_t seed = 0;                    // 0: from the machine
     // rate, step, soak
     double rate = 100;
     arrival_kind arrivals = arrival_kind::poisson;
@@ -65,6 +66,7 @@ struct load_options {
     std::uint64_t server_pid = 0;
     // What comes out.
     std::string ledger;
+    bool repost = true;  // of verify: each key once more
     std::string json_file;
     std::string html_file;
     std::vector<std::string> fail_if;

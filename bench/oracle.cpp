@@ -124,6 +124,7 @@ void event_checker::take(const http::client::server_event& event) {
         return;
     }
     digest_ = digest_of(event.data, digest_);
+    if (number == marked_) marked_digest_ = digest_;
     check_order(event.type, *parsed);
     if (event.type == "execution_output") take_output(*parsed);
     if (is_end(event.type)) take_end(event.type, *parsed);

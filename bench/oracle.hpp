@@ -63,6 +63,9 @@ class event_checker {
     [[nodiscard]] bool ended() const { return ended_; }
     // Of the bytes of all events up to last(); the same events give the same digest in every run.
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
+    // Keeps the digest as it is behind this number; 0 when that number did not come.
+    void mark(std::uint64_t number) { marked_ = number; }
+    [[nodiscard]] std::uint64_t marked_digest() const { return marked_digest_; }
     [[nodiscard]] const std::string& status() const { return status_; }
     [[nodiscard]] const server_times& times() const { return times_; }
     // Standard output of the last attempt; more than this is not kept, and then not compared.
@@ -82,6 +85,8 @@ class event_checker {
     findings& findings_;
     std::uint64_t last_ = 0;
     std::uint64_t digest_ = 0xcbf29ce484222325ULL;
+    std::uint64_t marked_ = 0;
+    std::uint64_t marked_digest_ = 0;
     std::size_t step_ = 0;  // in the order that every attempt has
     std::uint64_t attempt_ = 1;
     bool ended_ = false;

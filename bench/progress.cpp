@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -68,7 +69,7 @@ std::string progress::line_of(const state& what) {
 }
 
 void progress::show(const state& what) {
-    if (quiet_ || what.now.at_s + 0.05 < next_s_) return;
+    if (quiet_ || what.now.at_s + std::min(0.5, every_s_ / 2) < next_s_) return;
     if (next_s_ == 0) next_s_ = what.now.at_s;
     next_s_ += every_s_;
     std::string line = line_of(what);

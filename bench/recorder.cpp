@@ -46,16 +46,21 @@ void recorder::record(clock_name which, std::int64_t microseconds) {
     of(which).record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, microseconds)));
 }
 
+// What a broken server may invent has a bound.
 void recorder::error(const std::string& kind) {
     ++counts.errors;
-    // What a broken server may invent has a bound.
     ++errors[errors.size() < error_kinds_max || errors.contains(kind) ? kind : "other"];
+}
+
+void recorder::retry(const std::string& kind, std::uint64_t times) {
+    retries[retries.size() < error_kinds_max || retries.contains(kind) ? kind : "other"] += times;
 }
 
 void recorder::merge(const recorder& other) {
     for (std::size_t i = 0; i < clocks.size(); ++i) clocks[i].merge(other.clocks[i]);
     counts.merge(other.counts);
     add_all(errors, other.errors);
+    add_all(retries, other.retries);
     add_all(ends, other.ends);
     add_all(actions, other.actions);
     wrong.merge(other.wrong);

@@ -65,6 +65,7 @@ struct recorder {
     std::array<histogram, clock_names.size()> clocks;
     counters counts;
     std::map<std::string, std::uint64_t> errors;   // by kind, at most error_kinds_max
+    std::map<std::string, std::uint64_t> retries;  // what broke and was tried again, likewise
     std::map<std::string, std::uint64_t> ends;     // by status
     std::map<std::string, std::uint64_t> actions;  // of the monkey
     findings wrong;
@@ -76,7 +77,10 @@ struct recorder {
     [[nodiscard]] const histogram& of(clock_name which) const { return clocks[static_cast<std::size_t>(which)]; }
     // Negative durations (clocks that disagree) count as 0.
     void record(clock_name which, std::int64_t microseconds);
+    // A call that did not get what it should, for good.
     void error(const std::string& kind);
+    // One that is made again, as clients do.
+    void retry(const std::string& kind, std::uint64_t times = 1);
     void merge(const recorder& other);
 };
 

@@ -115,10 +115,12 @@ std::string bounded(const char* what, double value, const char* unit, const char
 }
 
 void judge_harness(report& what, const figures& all) {
-    if (what.measured.counts.dropped > 0)
+    if (what.measured.counts.dropped > 0 && what.steps.empty())
         what.reasons.push_back(std::to_string(what.measured.counts.dropped) +
                                " arrivals were not sent: --open-max was reached");
-    if (!what.timing_counts) return;
+    if (!what.harness_limit.empty()) what.reasons.push_back(what.harness_limit);
+    // Each step has been judged by itself.
+    if (!what.timing_counts || !what.steps.empty()) return;
     const auto late = all.find("lateness.p99_ms");
     if (late != all.end() && late->second > what.lateness_max_ms)
         what.reasons.push_back(

@@ -100,6 +100,9 @@ struct report {
     server_use serving;
     std::vector<series_point> points;
     std::vector<step_result> steps;
+    std::vector<series_point> periods;  // of a soak
+    // Of a search for the knee: why it cannot be told, or empty.
+    std::string harness_limit;
     figures extra;  // of the mode: knee.rate_per_s, drift.…
     std::vector<std::string> notes;
     std::vector<threshold_result> thresholds;

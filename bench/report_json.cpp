@@ -103,9 +103,9 @@ json::object series_json(const std::vector<series_point>& points) {
     return out;
 }
 
-std::vector<series_point> series_from(const json::value& in) {
+std::vector<series_point> series_from(const json::value& in, std::string_view name) {
     std::vector<series_point> out;
-    const auto* columns = json::find(in, "series");
+    const auto* columns = json::find(in, name);
     if (columns == nullptr) return out;
     for (const auto& member : point_members) {
         const auto* column = json::find(*columns, member.name);
@@ -195,6 +195,7 @@ void read_measured(const json::value& from, recorder& into, std::string& mistake
     }
     if (const auto* counts = json::find(from, "counts"); counts != nullptr) into.counts = counters_from_json(*counts);
     into.errors = counts_from(from, "errors");
+    into.retries = counts_from(from, "retries");
     into.ends = counts_from(from, "ends");
     into.actions = counts_from(from, "actions");
     if (const auto* oracle = json::find(from, "oracle"); oracle != nullptr)
@@ -271,6 +272,7 @@ json::value to_json(const report& what) {
     out["extra"] = figures_json(what.extra);
     out["counts"] = to_json(what.measured.counts);
     out["errors"] = counts_json(what.measured.errors);
+    out["retries"] = counts_json(what.measured.retries);
     out["ends"] = counts_json(what.measured.ends);
     out["actions"] = counts_json(what.measured.actions);
     out["oracle"] = oracle_json(what.measured);
@@ -280,6 +282,8 @@ json::value to_json(const report& what) {
     out["steps"] = steps_json(what.steps);
     out["clocks"] = clocks_json(what.measured);
     out["series"] = series_json(what.points);
+    out["periods"] = series_json(what.periods);
+    out["harness_limit"] = what.harness_limit;
     return out;
 }
 
@@ -316,7 +320,9 @@ std::optional<report> report_from_json(const json::value& from, std::string& mis
     if (!mistake.empty()) return std::nullopt;
     read_use(from, out);
     read_steps(from, out);
-    out.points = series_from(from);
+    out.points = series_from(from, "series");
+    out.periods = series_from(from, "periods");
+    out.harness_limit = json::text_of(from, "harness_limit");
     return out;
 }
 

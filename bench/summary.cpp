@@ -49,6 +49,7 @@ std::string load_lines(const report& what, const figures& all) {
                       " ended: " + (what.measured.ends.empty() ? "none" : listed(what.measured.ends)) + "\n";
     if (!what.measured.errors.empty())
         out += "  errors: " + listed(what.measured.errors) + " (" + brief(all.at("errors.ratio") * 100) + " %)\n";
+    if (!what.measured.retries.empty()) out += "  tried again: " + listed(what.measured.retries) + "\n";
     if (!what.measured.actions.empty()) out += "  actions: " + listed(what.measured.actions) + "\n";
     if (!what.serving.limits_reached.empty())
         out += "  limits the server reached: " + listed(what.serving.limits_reached) + "\n";

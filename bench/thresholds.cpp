@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 19> other_figures = {"rate.planned_per_s"
                                                             "server.cpu_us_per_execution",
                                                             "server.rss_mib",
                                                             "knee.rate_per_s",
-                                                            "drift.accepted_p99_ratio",
+                                                            "drift.latency_p99_ratio",
                                                             "drift.server_rss_ratio"};
 
 std::string_view trimmed(std::string_view text) {

@@ -66,6 +66,46 @@ TEST(bench_options, name_what_does_not_fit) {
     mistake_of({"fly"});
 }
 
+TEST(bench_options, of_each_mode_have_its_own_defaults) {
+    EXPECT_EQ(loaded({"step"}).duration.count(), 10);
+    EXPECT_EQ(loaded({"soak"}).duration.count(), 3'600);
+    EXPECT_EQ(loaded({"soak", "-d", "9s"}).duration.count(), 9);
+    EXPECT_EQ(loaded({"monkey"}).think.count(), 10);
+    EXPECT_EQ(loaded({"monkey", "--think", "1s"}).think.count(), 1'000);
+    EXPECT_EQ(loaded({"step", "--from", "7", "--until", "errors.count>0", "--until", "whole.p99_ms>1"}).until.size(),
+              2U);
+    mistake_of({"monkey", "--no-keys"});
+    mistake_of({"monkey", "--ledger", "f"});
+    mistake_of({"step", "--processes", "2"});
+    mistake_of({"step", "--until", "sometime"});
+}
+
+TEST(bench_options, of_tools_name_their_files) {
+    const auto compared = parse_bench_command({"compare", "a", "b", "--tolerance", "5"}, {});
+    ASSERT_TRUE(compared.command) << compared.message;
+    EXPECT_EQ(compared.command->action, bench_action::compare);
+    EXPECT_EQ(compared.command->files, (std::vector<std::string>{"a", "b"}));
+    EXPECT_DOUBLE_EQ(compared.command->tolerance, 0.05);
+    EXPECT_EQ(parse_bench_command({"merge", "a", "b", "c"}, {}).command->files.size(), 3U);
+    EXPECT_EQ(parse_bench_command({"report", "a"}, {}).command->action, bench_action::report);
+    const auto verify = parse_bench_command({"verify", "--ledger", "l", "--no-repost"}, {});
+    EXPECT_EQ(verify.command->action, bench_action::verify);
+    EXPECT_FALSE(verify.command->load.repost);
+    mistake_of({"compare", "a"});
+    mistake_of({"verify"});
+}
+
+// What a process of --processes gets: its own part behind what was typed.
+TEST(bench_options, that_stand_last_count_where_a_process_is_given_its_part) {
+    const auto options = loaded({"rate", "--seed", "1", "--processes", "3", "--json", "a", "--processes=1", "--seed=2",
+                                 "--json=b", "--html=/dev/null", "--output=text", "--run-id=r", "--part=1/3"});
+    EXPECT_EQ(options.processes, 1U);
+    EXPECT_EQ(options.seed, 2U);
+    EXPECT_EQ(options.json_file, "b");
+    EXPECT_EQ(options.process.index, 1U);
+    EXPECT_EQ(options.process.count, 3U);
+}
+
 TEST(bench_options, help_is_no_mistake) {
     const auto parsed = parse_bench_command({"rate", "--help"}, {});
     EXPECT_EQ(parsed.exit_code, 0);
