@@ -18,7 +18,7 @@ using runtime::task;
 
 namespace {
 
-// Sent one by one before the load: they bound the difference of the clocks, and meet what is wrong from the start.
+// Sent before the load: they bound the difference of the clocks, and meet what is wrong from the start.
 constexpr std::uint64_t first_executions = 5;
 
 double in_seconds(nanoseconds what) { return static_cast<double>(what.count()) * 1e-9; }
@@ -313,6 +313,7 @@ void conductor::note_tick(const std::vector<lane_sample>& lanes, const server_sa
     state.counts.accepted -= begun_counts_.accepted;
     state.counts.ended -= begun_counts_.ended;
     state.counts.errors -= begun_counts_.errors;
+    for (const auto& one : lanes) state.findings += one.findings;
     state.now = point;
     shown_.show(state);
 }

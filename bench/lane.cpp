@@ -66,6 +66,7 @@ lane_sample lane::take_sample() {
     lane_sample out;
     out.counts = before_;
     out.counts.merge(now_.counts);
+    out.findings = findings_before_ + now_.wrong.total();
     out.open = open_;
     out.cpu_ns = thread_cpu_ns();
     std::swap(out.accepted, sampled_accepted_);
@@ -96,6 +97,7 @@ task<recorder> lane::drained() {
     co_await gate_->close();
     gate_ = std::make_unique<runtime::gate>(home_);
     before_.merge(now_.counts);
+    findings_before_ += now_.wrong.total();
     co_return std::exchange(now_, recorder());
 }
 
@@ -164,12 +166,12 @@ task<void> lane::user(std::uint64_t, segment what) {
 task<recorder> lane::run_first(std::uint64_t count) {
     drain_from(home_.time().steady());
     first_ = true;
-    for (std::uint64_t i = 0; i < count && !stopping(); ++i) {
+    for (std::uint64_t i = 0; i < count; ++i) {
         ++now_.counts.planned;
         ++open_;
-        co_await execute_later(next_number(), home_.time().steady(), true);
-        if (now_.counts.errors > 0) break;
+        runtime::spawn(*gate_, home_, execute_later(next_number(), home_.time().steady(), true));
     }
+    co_await gate_->close();
     first_ = false;
     co_return co_await drained();
 }

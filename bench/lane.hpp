@@ -44,6 +44,7 @@ struct segment {
 // What the conductor reads while the load runs.
 struct lane_sample {
     counters counts;  // since the lane was made
+    std::uint64_t findings = 0;
     std::uint64_t open = 0;
     std::int64_t cpu_ns = 0;  // of the shard's thread, since it began
     histogram accepted;       // since the sample before
@@ -74,7 +75,7 @@ class lane {
     runtime::task<recorder> run_arrivals(segment what);
     runtime::task<recorder> run_users(segment what);
     runtime::task<recorder> run_monkeys(segment what);
-    // One execution after the other, before the load: the server's clock beside ours.
+    // A few executions at once, before the load: the server's clock beside ours.
     runtime::task<recorder> run_first(std::uint64_t count);
     // Reads executions that have ended once more: the same events, the same end.
     runtime::task<recorder> run_audit();
@@ -132,6 +133,7 @@ class lane {
     // Before the load every end is followed, so that the clocks can be compared.
     bool first_ = false;
     counters before_;  // of the segments that are over
+    std::uint64_t findings_before_ = 0;
     histogram sampled_accepted_;
     histogram sampled_whole_;
     histogram sampled_lateness_;

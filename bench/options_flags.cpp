@@ -266,7 +266,6 @@ void add_tools(CLI::App& app, typed_values& values, const std::string& server) {
     verify->add_option("-o,--output", values.output, "json is for programs")
         ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("text|json");
-    verify->add_flag("-q,--quiet", values.load.quiet, "No progress");
 
     auto* compare = app.add_subcommand("compare", "Two reports as ratios; ends with 1 when the second is worse");
     compare->add_option("reports", values.files, "Before and after, written with --json")

@@ -58,11 +58,11 @@ std::string progress::line_of(const state& what) {
     out += " s  accepted " + grouped(what.counts.accepted) + " (" + brief(now.accepted_per_s) + "/s)  ended " +
            grouped(what.counts.ended) + "  open " + grouped(static_cast<std::uint64_t>(now.open));
     if (now.queued >= 0) out += "  queued " + grouped(static_cast<std::uint64_t>(now.queued));
+    out += "  errors " + grouped(what.counts.errors);
+    if (what.findings > 0) out += "  WRONG " + grouped(what.findings);
     if (now.accepted_p50_ms >= 0)
         out += "  accept p50 " + brief(now.accepted_p50_ms) + " p99 " + brief(now.accepted_p99_ms) + " ms";
     if (now.whole_p99_ms >= 0) out += "  whole p99 " + brief(now.whole_p99_ms) + " ms";
-    out += "  errors " + grouped(what.counts.errors);
-    if (what.findings > 0) out += "  WRONG " + grouped(what.findings);
     out += "  cpu " + std::to_string(std::lround(now.harness_cpu * 100)) + "%";
     if (now.server_cpu >= 0) out += ", server " + std::to_string(std::lround(now.server_cpu * 100)) + "%";
     return out;
