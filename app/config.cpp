@@ -68,6 +68,7 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.seats = count(from, "seats");
     read_executor(from, out, errors);
     out.sandbox.weak_limits = from.text("sandbox.limits") == "weak";
+    out.runtimes.cache_bytes_max = static_cast<std::uint64_t>(from.integer("runtimes.cache_bytes_max"));
     out.runtimes.directory = from.text("runtimes.directory");
     out.admission.queued_max = count(from, "admission.queued_max");
     out.admission.user_open_max = count(from, "admission.user_open_max");

@@ -31,7 +31,8 @@ struct settings {
     } sandbox;
 
     struct runtimes_settings {
-        std::string directory;  // of manifests; empty: see app/runtimes_folder.hpp
+        std::string directory;              // of manifests; empty: see app/runtimes_folder.hpp
+        std::uint64_t cache_bytes_max = 0;  // a node
     } runtimes;
 
     struct admission_settings {

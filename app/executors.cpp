@@ -76,6 +76,7 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     }
     sandbox::worker_options worker;
     worker.runtimes = runtimes::detect_runtimes(known.manifests);
+    worker.artifacts = std::make_shared<sandbox::artifact_directory>(shards, values.runtimes.cache_bytes_max);
     if (worker.runtimes.empty())
         runtime::log(runtime::log_level::warning, "no language of the manifests is installed",
                      {{"folder", known.folder}});

@@ -56,6 +56,13 @@ constexpr std::array table{
              .help = "Folder of the languages' manifests; empty is the first there is of /etc/weir/runtimes, runtimes "
                      "beside the binary and ../share/weir/runtimes.",
              .flag = "runtimes"},
+    property{.name = "runtimes.cache_bytes_max",
+             .kind = bytes,
+             .default_value = "256MiB",
+             .min = mib,
+             .max = 1024 * gib,
+             .help = "Compiled programs that a node keeps in memory, so that what is compiled once runs many times; "
+                     "each shard has its share of it."},
 
     property{.name = "admission.queued_max",
              .kind = integer,

@@ -29,7 +29,7 @@ void raise_open_file_limit() {
 // Connections leave files for the log, the archive and programs: those must not fail because many clients are there.
 void leave_files_for_storage(settings& values, std::size_t seats) {
     constexpr std::uint64_t for_storage = 1024;
-    constexpr std::uint64_t for_a_program = 4;
+    constexpr std::uint64_t for_a_program = 6;
     constexpr std::uint64_t connections_least = 16;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -29,6 +29,8 @@ void name_end(verdict_view& out, const worker::verdict& seen) {
         case cause::output_limit: return end(status::failed, error_type::output_limit);
         case cause::process_limit: return end(status::failed, error_type::process_limit);
         case cause::disk_limit: return end(status::failed, error_type::disk_limit);
+        case cause::compile_error: return end(status::failed, error_type::compile_error);
+        case cause::compile_limit: return end(status::failed, error_type::compile_limit);
         case cause::infrastructure: return end(status::failed, error_type::infrastructure);
     }
 }

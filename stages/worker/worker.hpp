@@ -29,6 +29,12 @@ struct program_limits {
     on_output_limit when_output_is_full = on_output_limit::truncate;
 };
 
+// A file that the program finds in its work directory.
+struct input_file {
+    std::string path;  // relative; see docs/languages.md for what it may be
+    std::string bytes;
+};
+
 struct launch_request {
     runtime::execution_id execution;
     std::uint32_t attempt = 1;  // (execution, attempt) is started at most once
@@ -37,6 +43,7 @@ struct launch_request {
     std::string script;             // becomes a file in the work directory
     std::vector<std::string> args;  // follow the script on the command line
     std::string standard_input;     // byte-exact, then end of file
+    std::vector<input_file> files;
     program_limits limits;
 };
 
@@ -50,6 +57,8 @@ enum class cause : std::uint8_t {
     output_limit,    // only under on_output_limit::kill
     process_limit,   // exit was not 0 and the limit was hit
     disk_limit,      // the same
+    compile_error,   // the program never began, because it could not be compiled,
+    compile_limit,   // or because the compiler reached a limit of its own
     infrastructure,  // the program's fate is unknown, or it never began
 };
 

@@ -108,6 +108,28 @@ std::string read_file(const std::string& path) {
     return text.str();
 }
 
+namespace {
+
+// A language whose compiler is a shell that runs the source: a test's source says what its compiler does.
+stages::worker::runtimes::installed_runtime scripted_compiler() {
+    stages::worker::runtimes::installed_runtime out;
+    out.what.language = "compiled";
+    out.what.file_name = "source.sh";
+    out.what.run = {"/bin/sh", "{artifact}"};
+    out.what.variables = {{"FROM", "the manifest"}};
+    auto& step = out.what.compile.emplace();
+    step.command = {"{executable}", "{file}"};
+    step.artifact = "out";
+    step.sources = {"*.h"};
+    step.limits = {60'000, 1000, 64ULL << 20, 8, 8ULL << 20, 4096, 1ULL << 20};
+    out.what.example = "echo 'echo \"Hello, ${1:-world}!\"' > out\n";
+    out.versions = {"1"};
+    out.executables = {{"1", "/bin/sh"}};
+    return out;
+}
+
+}  // namespace
+
 sandbox_host& sandbox_host::get() {
     static sandbox_host* only = nullptr;
     if (only == nullptr) {
@@ -124,6 +146,10 @@ void sandbox_host::SetUp() {
     const auto known = stages::worker::runtimes::read_manifests(WEIR_RUNTIMES_DIR);
     for (const auto& error : known.errors) ADD_FAILURE() << error;
     installed_ = stages::worker::runtimes::detect_runtimes(known.manifests);
+    installed_.push_back(scripted_compiler());
+    installed_.push_back(scripted_compiler());
+    installed_.back().what.language = "compiled-briefly";
+    installed_.back().what.compile->limits.wall_ms = 500;
     sandbox::launcher_options options;
     for (const auto& one : known.manifests) options.etc.insert(options.etc.end(), one.etc.begin(), one.etc.end());
     options.group_name = group_name_;
@@ -146,6 +172,8 @@ void sandbox_host::SetUp() {
     shards_->start();
     sandbox::worker_options worker_options;
     worker_options.runtimes = installed_;
+    artifacts_ = std::make_shared<sandbox::artifact_directory>(1, 8U << 20);
+    worker_options.artifacts = artifacts_;
     worker_ =
         std::make_unique<sandbox::sandbox_worker>((*shards_)[0], nursery_->take_channel(0), std::move(worker_options));
     bool good = false;

@@ -54,6 +54,9 @@ class sandbox_host final : public testing::Environment {
     [[nodiscard]] const std::vector<stages::worker::runtimes::installed_runtime>& installed() const {
         return installed_;
     }
+    [[nodiscard]] const stages::worker::sandbox::artifact_cache& artifacts() const {
+        return artifacts_->part_of({}).cache;
+    }
     [[nodiscard]] bool has(const std::string& lang) const;
     [[nodiscard]] stages::worker::sandbox::sandbox_worker& worker() { return *worker_; }
     [[nodiscard]] pid_t broker_process() const { return worker_->broker_process(); }
@@ -67,6 +70,7 @@ class sandbox_host final : public testing::Environment {
     std::unique_ptr<runtime::shard_group> shards_;
     std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
     std::vector<stages::worker::runtimes::installed_runtime> installed_;
+    std::shared_ptr<stages::worker::sandbox::artifact_directory> artifacts_;
     std::string group_name_;
     std::uint32_t first_uid_ = 0;
     std::string mounts_before_;

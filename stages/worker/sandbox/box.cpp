@@ -24,6 +24,7 @@
 #include <cstring>
 
 #include "runtime/base/time.hpp"
+#include "stages/worker/sandbox/box_files.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -61,6 +62,7 @@ class first_process {
     void mount_disk();
     void mount_proc();
     void join_groups();
+    void fill_work_directory();
     void keep_needed_descriptors();
     void limit(int which, std::uint64_t soft, std::uint64_t hard, const char* step);
     void set_limits();
@@ -141,6 +143,14 @@ void first_process::join_groups() {
         const sched_param none{};
         check(sched_setscheduler(0, SCHED_IDLE, &none) == 0, "SCHED_IDLE");
     }
+}
+
+// In the box's own control group already, so that the memory is the box's.
+void first_process::fill_work_directory() {
+    if (what_.files.empty()) return;
+    const bool may_chown = !context_.own_user_namespace;
+    const char* failed = put_files(what_.files, files_.sources, may_chown ? std::optional(owner_) : std::nullopt);
+    check(failed == nullptr, failed);
 }
 
 // 0, 1, 2 are the program's, 3 is the report pipe, and nothing else stays open.
@@ -267,6 +277,7 @@ void first_process::run() {
     mount_proc();
     prepare_command();
     join_groups();
+    fill_work_directory();
     keep_needed_descriptors();
     set_limits();
     umask(022);
@@ -282,9 +293,12 @@ void first_process::run() {
 }  // namespace
 
 runtime::result<descriptor> make_disk(const launch_packet& what, uid_t owner) {
-    const std::uint64_t file_pages = what.file_bytes.size() / page + 1;
+    // What was put in is not taken from what the program may write.
+    std::uint64_t file_pages = what.file_bytes.size() / page + 1;
+    for (const auto& file : what.files) file_pages += file.bytes / page + 1;
     const std::uint64_t bytes = what.limits.disk_bytes + file_pages * page;
-    const std::uint64_t inodes = std::clamp(bytes / page, inodes_min, inodes_max);
+    const std::uint64_t inodes =
+        std::clamp(bytes / page, inodes_min, inodes_max) + what.files.size() * box_file_depth_max;
     const descriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
     if (!context) return last_error();
     const auto set = [&context](const char* name, std::uint64_t value) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ struct box_files {
     int standard_output = -1;
     int standard_error = -1;
     int disk = -1;
+    std::span<const int> sources;  // of the bytes of files
 };
 
 struct box_process {

@@ -136,7 +136,10 @@ void broker::refuse(std::uint64_t run, std::string why) {
 }
 
 void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
-    if (files.size() != 3) return refuse(what.run, "three descriptors are needed");
+    if (files.size() < 3 || files.size() > 3 + box_file_sources_max)
+        return refuse(what.run, "three descriptors are needed, and one for each source of files");
+    for (const auto& file : what.files)
+        if (file.source + 3U >= files.size()) return refuse(what.run, "a file's source is missing");
     if (what.run >= socket_key >> 1 || boxes_.contains(what.run)) return refuse(what.run, "bad run number");
     if (untold_ >= options_.boxes_max || boxes_.size() >= seats_.size())
         return refuse(what.run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
@@ -157,6 +160,7 @@ void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
 runtime::error_code broker::begin(box& b, const launch_packet& what, const std::vector<descriptor>& files,
                                   const char*& step) {
     b.limits = what.limits;
+    b.keeps_disk = what.keep_disk;
     while (seats_[next_seat_ % seats_.size()]) ++next_seat_;
     b.seat =
         static_cast<std::uint32_t>(next_seat_++ % seats_.size());  // in turn, so that an id rests before it comes again
@@ -184,10 +188,12 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
     b.disk = std::move(*disk);
 
     if (!context_.own_user_namespace)
-        for (const auto& file : files) give_pipe(file.get(), owner);
+        for (std::size_t i = 0; i < 3; ++i) give_pipe(files[i].get(), owner);
 
     step = "namespaces";
-    const box_files handed{files[0].get(), files[1].get(), files[2].get(), b.disk.get()};
+    std::vector<int> sources;
+    for (std::size_t i = 3; i < files.size(); ++i) sources.push_back(files[i].get());
+    const box_files handed{files[0].get(), files[1].get(), files[2].get(), b.disk.get(), sources};
     auto started = start_box(context_, what, owner, handed, b.group);
     if (!started) return started.error();
     b.process = std::move(*started);
@@ -306,7 +312,9 @@ ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_
 
 void broker::tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
     if (b.told) return;
-    send(verdict_of(run, b, cpu_of_tree_us));
+    auto end = verdict_of(run, b, cpu_of_tree_us);
+    // Nothing runs in the box any more, so that what lies there will not change.
+    send(std::move(end), b.keeps_disk ? std::move(b.disk) : descriptor());
     b.told = true;
     --untold_;
     b.group.hasten();
@@ -327,15 +335,24 @@ void broker::conclude(boxes::iterator which) {
     boxes_.erase(which);
 }
 
-void broker::send(const packet& what) {
-    if (unsent_.empty() && !send_packet(socket_.get(), what)) return;
-    unsent_.push_back(what);
+namespace {
+
+runtime::error_code send_with(int socket, const packet& what, const descriptor& beside) {
+    const int number = beside.get();
+    return send_packet(socket, what, beside ? std::span(&number, 1) : std::span<const int>());
+}
+
+}  // namespace
+
+void broker::send(packet what, descriptor beside) {
+    if (unsent_.empty() && !send_with(socket_.get(), what, beside)) return;
+    unsent_.push_back({std::move(what), std::move(beside)});
     watch(socket_.get(), socket_key, true);
 }
 
 void broker::flush() {
     while (!unsent_.empty()) {
-        const auto failed = send_packet(socket_.get(), unsent_.front());
+        const auto failed = send_with(socket_.get(), unsent_.front().what, unsent_.front().beside);
         if (failed == boost::system::errc::resource_unavailable_try_again) return;
         if (failed) closed_ = true;
         unsent_.pop_front();

@@ -42,8 +42,9 @@ class broker {
         std::int64_t wall_deadline_ns = 0;
         std::int64_t next_look_ns = 0;
         int exit_status = 0;
-        bool exited = false;  // its pid 1 has reported exit_status
-        bool told = false;    // the shard has its verdict
+        bool exited = false;      // its pid 1 has reported exit_status
+        bool told = false;        // the shard has its verdict
+        bool keeps_disk = false;  // the shard wants it with the verdict
         kill_reason killed_for = kill_reason::none;
         std::string failure;
     };
@@ -61,7 +62,7 @@ class broker {
     void tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
     void conclude(boxes::iterator which);
     ended_packet verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
-    void send(const packet& what);
+    void send(packet what, descriptor beside = {});
     void flush();
     void watch(int fd, std::uint64_t key, bool also_writable = false);
     bool prepare_next();
@@ -79,7 +80,11 @@ class broker {
     std::uint32_t next_seat_ = 0;
     std::uint64_t next_group_ = 0;
     std::uint64_t cpus_ = 1;
-    std::deque<packet> unsent_;  // at most two for each box
+    struct outgoing {
+        packet what;
+        descriptor beside;
+    };
+    std::deque<outgoing> unsent_;  // at most two for each box
     std::vector<box_group> left_groups_;
     // Made while nothing else is to do: a network namespace costs a third of a millisecond.
     bool network_is_fresh_ = false;

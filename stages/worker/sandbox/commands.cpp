@@ -44,6 +44,31 @@ launch_packet program_packet(const chosen_runtime& runtime, launch_request& requ
     return out;
 }
 
+launch_packet compile_packet(const chosen_runtime& runtime) {
+    const auto& step = *runtime.what->compile;
+    const auto& limits = step.limits;
+    launch_packet out;
+    out.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
+    out.arguments = expand(step.command, values_of(runtime, limits.memory_bytes));
+    out.executable = path_in_box(out.arguments.front());
+    out.environment = box_environment(runtime.what->variables, step.variables);
+    out.file_name = runtime.what->file_name;
+    out.keep_disk = true;
+    return out;
+}
+
+program_limits limits_of_compiler(const chosen_runtime& runtime) {
+    const auto& limits = runtime.what->compile->limits;
+    program_limits out;
+    out.wall_ms = limits.wall_ms;
+    out.cpu_ms = limits.cpu_ms;
+    out.memory_bytes = limits.memory_bytes;
+    out.processes = limits.processes;
+    out.output_bytes = limits.output_bytes;
+    out.disk_bytes = limits.disk_bytes;
+    return out;
+}
+
 std::vector<std::string> box_environment(const runtimes::environment& first, const runtimes::environment& second) {
     std::map<std::string, std::string> all{{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                            {"HOME", "/box"},

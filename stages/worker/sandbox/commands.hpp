@@ -23,6 +23,10 @@ chosen_runtime choose_runtime(const std::vector<runtimes::installed_runtime>& fr
 // The program itself; its files are not in it. Consumes the request's arguments.
 launch_packet program_packet(const chosen_runtime& runtime, launch_request& request);
 
+// Of a runtime with a compile step.
+launch_packet compile_packet(const chosen_runtime& runtime);
+program_limits limits_of_compiler(const chosen_runtime& runtime);
+
 // Made from nothing: no variable of the server is in it. What comes later replaces what came before. The broker adds
 // USER and LOGNAME.
 std::vector<std::string> box_environment(const runtimes::environment& first = {},

@@ -37,6 +37,11 @@ class writer {
         field(static_cast<std::uint32_t>(values.size()));
         for (const auto& value : values) field(value);
     }
+    void field(const box_file& v) { fields(v.path, v.executable, v.source, v.offset, v.bytes); }
+    void field(const std::vector<box_file>& values) {
+        field(static_cast<std::uint32_t>(values.size()));
+        for (const auto& value : values) field(value);
+    }
     void field(const box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
     template <class... T>
@@ -93,6 +98,13 @@ class reader {
         if (count > std::max(arguments_max, environment_max)) good_ = false;
         for (std::uint32_t i = 0; good_ && i < count; ++i) field(values.emplace_back());
     }
+    void field(box_file& v) { fields(v.path, v.executable, v.source, v.offset, v.bytes); }
+    void field(std::vector<box_file>& values) {
+        std::uint32_t count = 0;
+        field(count);
+        if (count > box_files_max) good_ = false;
+        for (std::uint32_t i = 0; good_ && i < count; ++i) field(values.emplace_back());
+    }
     void field(box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
     template <class... T>
@@ -112,7 +124,8 @@ template <class Codec, class Packet>
 void describe(Codec& codec, Packet& p) {
     using kind = std::remove_const_t<Packet>;
     if constexpr (std::is_same_v<kind, launch_packet>) {
-        codec.fields(p.run, p.limits, p.executable, p.arguments, p.environment, p.file_name, p.file_bytes);
+        codec.fields(p.run, p.limits, p.executable, p.arguments, p.environment, p.file_name, p.file_bytes, p.files,
+                     p.keep_disk);
     } else if constexpr (std::is_same_v<kind, kill_packet>) {
         codec.fields(p.run, p.why);
     } else if constexpr (std::is_same_v<kind, started_packet>) {
@@ -135,13 +148,23 @@ bool has_nul(const std::vector<std::string>& values) {
     return false;
 }
 
+bool sensible(const std::vector<box_file>& files) {
+    std::uint64_t all = 0;
+    for (const auto& file : files) {
+        if (!is_box_path(file.path) || file.source >= box_file_sources_max) return false;
+        if (file.bytes > box_files_bytes_max || file.offset > box_files_bytes_max) return false;
+        all += file.bytes;
+    }
+    return all <= box_files_bytes_max;
+}
+
 // What a well-formed packet must also be, so that nobody behind the decoder has to ask again.
 bool sensible(const launch_packet& p) {
     const box_limits& l = p.limits;
     if (l.wall_ms == 0 || l.cpu_ms == 0 || l.memory_bytes == 0 || l.processes == 0 || l.disk_bytes == 0) return false;
     if (p.executable.empty() || p.executable.front() != '/' || p.executable.find('\0') != std::string::npos)
         return false;
-    if (p.arguments.empty() || has_nul(p.arguments) || has_nul(p.environment)) return false;
+    if (p.arguments.empty() || has_nul(p.arguments) || has_nul(p.environment) || !sensible(p.files)) return false;
     const std::string& name = p.file_name;
     return name.size() <= 255 && name != "." && name != ".." && name.find('/') == std::string::npos &&
            name.find('\0') == std::string::npos;
@@ -168,6 +191,18 @@ std::optional<packet> decode_as(std::size_t type, std::string_view body) {
 }
 
 }  // namespace
+
+bool is_box_path(std::string_view path) {
+    if (path.empty() || path.size() > box_file_path_max || path.find('\0') != std::string_view::npos) return false;
+    std::size_t depth = 0;
+    for (;;) {
+        const auto slash = path.find('/');
+        const auto name = path.substr(0, slash);
+        if (name.empty() || name == "." || name == ".." || ++depth > box_file_depth_max) return false;
+        if (slash == std::string_view::npos) return true;
+        path.remove_prefix(slash + 1);
+    }
+}
 
 std::string encode(const packet& what) {
     writer to(what.index());

@@ -12,10 +12,15 @@
 
 namespace stages::worker::sandbox {
 
-inline constexpr std::uint8_t protocol_version = 1;
+inline constexpr std::uint8_t protocol_version = 2;
 inline constexpr std::size_t packet_bytes_max = 2U << 20;  // a script, its arguments and the environment
 inline constexpr std::size_t arguments_max = 128;
 inline constexpr std::size_t environment_max = 128;
+inline constexpr std::size_t box_files_max = 80;                  // beside the script
+inline constexpr std::size_t box_file_depth_max = 16;             // names in a path
+inline constexpr std::size_t box_file_path_max = 255;             // bytes of a path
+inline constexpr std::size_t box_file_sources_max = 2;            // descriptors that files' bytes come from
+inline constexpr std::uint64_t box_files_bytes_max = 1ULL << 30;  // all together
 
 // What the box may use; all above 0.
 struct box_limits {
@@ -27,7 +32,20 @@ struct box_limits {
     friend bool operator==(const box_limits&, const box_limits&) = default;
 };
 
-// Shard to broker: run this. Beside it travel three descriptors: standard input, output and error of the program.
+// A file that lies in the work directory before the program starts.
+struct box_file {
+    std::string path;  // relative; see is_box_path()
+    bool executable = false;
+    std::uint8_t source = 0;   // which of the descriptors behind the first three holds its bytes,
+    std::uint64_t offset = 0;  // from where
+    std::uint64_t bytes = 0;   // and how many
+    friend bool operator==(const box_file&, const box_file&) = default;
+};
+// Relative, without empty names, "." and "..", neither too long nor too deep.
+bool is_box_path(std::string_view path);
+
+// Shard to broker: run this. Beside it travel three descriptors, standard input, output and error of the program, and
+// up to two more that files' bytes come from.
 struct launch_packet {
     std::uint64_t run = 0;  // chosen by the shard, never twice
     box_limits limits;
@@ -36,6 +54,8 @@ struct launch_packet {
     std::vector<std::string> environment;  // NAME=value, and nothing else gets in
     std::string file_name;                 // of the script in the work directory; no slash
     std::string file_bytes;
+    std::vector<box_file> files;  // beside it
+    bool keep_disk = false;       // the box's disk travels beside the ended packet
     friend bool operator==(const launch_packet&, const launch_packet&) = default;
 };
 

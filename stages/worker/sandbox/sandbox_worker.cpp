@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/errc.hpp>
@@ -12,7 +11,7 @@
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
 #include "stages/worker/output_framer.hpp"
-#include "stages/worker/sandbox/commands.hpp"
+#include "stages/worker/sandbox/box_files.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
 namespace stages::worker::sandbox {
@@ -30,6 +29,7 @@ constexpr milliseconds fetch_wait{10'000};
 constexpr milliseconds retry_after{200};
 constexpr milliseconds last_output_wait{1000};  // of a tree whose broker has died
 constexpr milliseconds drain_pause{1};
+constexpr std::uint64_t cache_bytes = 256ULL << 20;
 
 error_code last_error() { return {errno, boost::system::system_category()}; }
 
@@ -50,12 +50,8 @@ result<descriptor> make_standard_input(const std::string& bytes) {
         if (bytes.empty() || ::write(write_end.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()))
             return read_end;
     }
-    descriptor memory(memfd_create("stdin", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory || ::write(memory.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
-        lseek(memory.get(), 0, SEEK_SET) != 0 ||
-        fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-        return last_error();
-    return memory;
+    const std::string_view text = bytes;
+    return make_sealed_file("stdin", std::span(&text, 1));
 }
 
 // Nobody listens to the box that start() tries.
@@ -83,6 +79,7 @@ struct sandbox_worker::active_run {
     bool begun = false;
     bool output_over = false;  // whatever is not in the pipes by now will never come
     std::optional<ended_packet> end;
+    descriptor disk;  // came with the end
     std::optional<runtime::timer_queue::ticket> overdue;
     runtime::event changed;
 };
@@ -92,7 +89,10 @@ sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_
       options_(std::move(options)),
       channel_(home.get_executor(), channel.release()),
       broker_changed_(home),
-      gate_(home) {}
+      gate_(home) {
+    if (!options_.artifacts) options_.artifacts = std::make_shared<artifact_directory>(home.id() + 1, cache_bytes);
+    options_.artifacts->open_part(home);
+}
 
 sandbox_worker::~sandbox_worker() = default;
 
@@ -103,23 +103,38 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
         none.message = "this machine has no " + request.lang + " " + request.lang_version;
         co_return none;
     }
-    auto what = program_packet(runtime, request);
-    what.file_name = runtime.what->file_name;
-    what.file_bytes = std::move(request.script);
-    co_return co_await run_box(std::move(what), std::move(request.standard_input), request.limits, watch, stop);
+    box_job job;
+    if (runtime.what->compile) {
+        auto made = co_await compile(runtime, request, stop);
+        if (!made.program) co_return co_await tell_of_failure(std::move(made), watch);
+        job.program = std::move(made.program);
+        job.program_name = runtime.what->compile->artifact;
+    }
+    job.what = program_packet(runtime, request);
+    if (!job.program) {
+        job.what.file_name = runtime.what->file_name;
+        job.what.file_bytes = std::move(request.script);
+    }
+    job.standard_input = std::move(request.standard_input);
+    for (const auto& file : request.files) job.files.push_back(&file);
+    job.limits = request.limits;
+    auto ended = co_await run_box(std::move(job), watch, stop);
+    co_return std::move(ended.end);
 }
 
 task<result<void>> sandbox_worker::start() {
     runtime::spawn(gate_, home_, keep_broker());
-    launch_packet what;
-    program_limits limits;
+    box_job job;
+    auto& what = job.what;
+    auto& limits = job.limits;
     limits.wall_ms = 20'000;
     what.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
     what.executable = "/bin/true";
     what.arguments = {"true"};
     what.environment = box_environment();
     nobody watch;
-    const auto tried = co_await run_box(std::move(what), {}, limits, watch, {});
+    const auto ended = co_await run_box(std::move(job), watch, {});
+    const auto& tried = ended.end;
     if (tried.ended_by == cause::exited && tried.exit_code == 0) co_return result<void>();
     if (!tried.message.empty()) problem_ = tried.message;
     if (problem_.empty()) problem_ = "the first box did not run /bin/true";
@@ -159,41 +174,69 @@ result<std::vector<descriptor>> sandbox_worker::open_streams(active_run& run, co
     return files;
 }
 
-task<verdict> sandbox_worker::run_box(launch_packet what, std::string standard_input, program_limits limits,
-                                      observer& watch, std::stop_token stop) {
-    verdict never_began;
+// The bytes of input files travel in one sealed file, those of a compiled program in its own.
+result<void> sandbox_worker::add_files(box_job& job, std::vector<descriptor>& to) {
+    std::vector<std::string_view> texts;
+    std::uint8_t source = 0;
+    std::uint64_t offset = 0;
+    for (const auto* file : job.files) {
+        job.what.files.push_back({file->path, false, source, offset, file->bytes.size()});
+        offset += file->bytes.size();
+        texts.push_back(file->bytes);
+    }
+    if (!texts.empty()) {
+        auto all = make_sealed_file("files", texts);
+        if (!all) return all.error();
+        to.push_back(std::move(*all));
+        ++source;
+    }
+    if (job.program) {
+        job.what.files.push_back({job.program_name, true, source, 0, job.program->bytes});
+        to.emplace_back(fcntl(job.program->memory.get(), F_DUPFD_CLOEXEC, 0));
+        if (!to.back()) return last_error();
+    }
+    return {};
+}
+
+task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer& watch, std::stop_token stop) {
+    box_outcome out;
     if (stop.stop_requested()) {
-        never_began.ended_by = cause::cancelled;
-        co_return never_began;
+        out.end.ended_by = cause::cancelled;
+        co_return out;
     }
     if (!broker_ && !co_await wait_for_broker()) {
-        never_began.message = problem_.empty() ? "no broker" : problem_;
-        co_return never_began;
+        out.end.message = problem_.empty() ? "no broker" : problem_;
+        co_return out;
     }
-    auto run = std::make_shared<active_run>(home_, limits);
+    auto run = std::make_shared<active_run>(home_, job.limits);
     run->number = next_run_++;
     run->watch = &watch;
-    auto files = open_streams(*run, standard_input);
-    if (!files) {
-        never_began.message = "no pipes: " + files.error().message();
-        co_return never_began;
+    auto files = open_streams(*run, job.standard_input);
+    if (files) {
+        const auto added = add_files(job, *files);
+        if (!added) files = added.error();
     }
-    what.run = run->number;
+    if (!files) {
+        out.end.message = "no pipes: " + files.error().message();
+        co_return out;
+    }
+    job.what.run = run->number;
     runs_.emplace(run->number, run);
     ++counters_.launched;
     // While programs want this CPU, polling would take it from them.
     home_.allow_polling(false);
-    post(std::move(what), std::move(*files));
-    watch_for_silence(run, home_.time().steady() + milliseconds(limits.wall_ms) + options_.overdue);
+    post(std::move(job.what), std::move(*files));
+    watch_for_silence(run, home_.time().steady() + milliseconds(job.limits.wall_ms) + options_.overdue);
     co_await follow(run, stop);
     if (run->overdue) home_.timers().cancel(*run->overdue);
     runs_.erase(run->number);
     if (runs_.empty()) home_.allow_polling(true);
     ++counters_.ended;
-    verdict out = verdict_of(*run->end, limits);
-    out.usage.output_bytes = run->output_bytes;
-    out.stdout_truncated = run->framers[0].truncated();
-    out.stderr_truncated = run->framers[1].truncated();
+    out.disk = std::move(run->disk);
+    out.end = verdict_of(*run->end, job.limits);
+    out.end.usage.output_bytes = run->output_bytes;
+    out.end.stdout_truncated = run->framers[0].truncated();
+    out.end.stderr_truncated = run->framers[1].truncated();
     co_return out;
 }
 
@@ -256,7 +299,8 @@ void sandbox_worker::end_run(active_run& run) {
     run.changed.notify_all();
 }
 
-void sandbox_worker::on_packet(packet what) {
+void sandbox_worker::on_packet(received got) {
+    packet& what = got.what;
     last_packet_ = home_.time().steady();
     if (const auto* started = std::get_if<started_packet>(&what)) {
         const auto found = runs_.find(started->run);
@@ -267,6 +311,7 @@ void sandbox_worker::on_packet(packet what) {
         const auto found = runs_.find(ended->run);
         if (found == runs_.end() || found->second->end) return;
         found->second->end = std::move(*ended);
+        if (got.descriptors.size() == 1) found->second->disk = std::move(got.descriptors.front());
         end_run(*found->second);
     }
 }
@@ -347,7 +392,7 @@ task<void> sandbox_worker::read_packets() {
     while (!stopping_.stop_requested()) {
         auto got = receive_packet(broker_->native_handle());
         if (got) {
-            on_packet(std::move(got->what));
+            on_packet(std::move(*got));
             continue;
         }
         if (got.error() != errc::resource_unavailable_try_again) co_return;

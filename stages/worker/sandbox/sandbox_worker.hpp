@@ -18,7 +18,9 @@
 #include "runtime/gate.hpp"
 #include "runtime/shard.hpp"
 #include "stages/worker/runtimes/installed.hpp"
+#include "stages/worker/sandbox/artifact_cache.hpp"
 #include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/commands.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
 #include "stages/worker/sandbox/protocol.hpp"
 #include "stages/worker/worker.hpp"
@@ -27,7 +29,9 @@ namespace stages::worker::sandbox {
 
 struct worker_options {
     std::vector<runtimes::installed_runtime> runtimes;  // of detect_runtimes()
-    runtime::milliseconds broker_wait{5000};            // how long a launch waits while there is no broker
+    // The node's compiled programs; null: a cache of this worker's own, as large as the default.
+    std::shared_ptr<artifact_directory> artifacts;
+    runtime::milliseconds broker_wait{5000};  // how long a launch waits while there is no broker
     // A broker that is silent for so long is killed when a box of it is past its wall limit by as much.
     runtime::milliseconds overdue{30'000};
 };
@@ -67,12 +71,36 @@ class sandbox_worker final : public worker {
         std::vector<descriptor> files;
     };
 
-    runtime::task<verdict> run_box(launch_packet what, std::string standard_input, program_limits limits,
-                                   observer& watch, std::stop_token stop);
+    // One box from its launch to its end. The files and the program outlive it.
+    struct box_job {
+        launch_packet what;
+        std::string standard_input;
+        std::vector<const input_file*> files;
+        artifact_pointer program;  // one more file, which may be executed, or null;
+        std::string program_name;  // and its name
+        program_limits limits;
+    };
+    struct box_outcome {
+        verdict end;
+        descriptor disk;  // if the job asked for it and there was a box
+    };
+    runtime::task<box_outcome> run_box(box_job job, observer& watch, std::stop_token stop);
+    static runtime::result<void> add_files(box_job& job, std::vector<descriptor>& to);
+
+    // compile.cpp
+    struct compiled {
+        artifact_pointer program;  // or null, and then:
+        verdict end;
+        std::string messages;
+    };
+    runtime::task<compiled> compile(chosen_runtime runtime, const launch_request& request, std::stop_token stop);
+    runtime::task<compiled> run_compiler(chosen_runtime runtime, box_job job, std::stop_token stop);
+    runtime::task<verdict> tell_of_failure(compiled what, observer& watch);
+
     runtime::task<void> follow(run_pointer run, std::stop_token stop);
     runtime::task<void> read_stream(run_pointer run, output_stream which);
     runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
-    void on_packet(packet what);
+    void on_packet(received what);
     void end_run(active_run& run);
     void lose_runs();
     void request_kill(std::uint64_t run, kill_reason why);

@@ -18,7 +18,21 @@ ECHO = {
             "$stdout.write($stdin.binmode.read)\n",
     "perl": 'use strict;\nbinmode STDIN;\nbinmode STDOUT;\nprint "Hello, world!\\n";\nprint "[$_]\\n" for @ARGV;\n'
             "local $/;\nmy $in = <STDIN>;\nprint $in if defined $in;\n",
+    "c": '#include <stdio.h>\nint main(int n, char** a) {\n    printf("Hello, world!\\n");\n'
+         '    for (int i = 1; i < n; i++) printf("[%s]\\n", a[i]);\n    int c;\n'
+         "    while ((c = getchar()) != EOF) putchar(c);\n    return 0;\n}\n",
+    "cpp": '#include <iostream>\nint main(int n, char** a) {\n    std::cout << "Hello, world!\\n";\n'
+           '    for (int i = 1; i < n; i++) std::cout << "[" << a[i] << "]\\n";\n'
+           "    if (std::cin.peek() != EOF) std::cout << std::cin.rdbuf();\n}\n",
+    "go": 'package main\n\nimport (\n\t"fmt"\n\t"io"\n\t"os"\n)\n\nfunc main() {\n\tfmt.Println("Hello, world!")\n'
+          '\tfor _, a := range os.Args[1:] {\n\t\tfmt.Printf("[%s]\\n", a)\n\t}\n\tio.Copy(os.Stdout, os.Stdin)\n}\n',
+    "java": 'public class Main {\n    public static void main(String[] arguments) throws Exception {\n'
+            '        var out = new java.io.PrintStream(System.out, true, "UTF-8");\n'
+            '        out.print("Hello, world!\\n");\n'
+            '        for (var a : arguments) out.print("[" + a + "]\\n");\n'
+            "        System.in.transferTo(out);\n        out.flush();\n    }\n}\n",
 }
+COMPILED = ("c", "cpp", "go", "java")
 ARGUMENTS = ["a b", "", "$(id)", "x\ny", "-o/etc/x", "@file", "ä'\""]
 INPUT = bytes(range(256)) * 300 + b"\r\n\x00no end of line"
 
@@ -49,9 +63,42 @@ def every_language_runs_in_every_version_with_exact_arguments_and_input(context)
 def a_failing_program_fails_in_every_language(context):
     client = context.shared().client
     for language, script in {"python": "raise SystemExit(3)", "node": "process.exit(3)", "bash": "exit 3",
-                             "ruby": "exit 3", "perl": "exit 3"}.items():
+                             "ruby": "exit 3", "perl": "exit 3", "c": "int main() { return 3; }",
+                             "cpp": "int main() { return 3; }",
+                             "go": "package main\nimport \"os\"\nfunc main() { os.Exit(3) }",
+                             "java": "class Main { public static void main(String[] a) { System.exit(3); } }"}.items():
         result = client.run(script, lang=language)
         expect.equal((result["error_type"], result["exit_code"]), ("exit_code", 3), language)
+
+
+@case()
+def what_does_not_compile_says_why(context):
+    client = context.shared().client
+    for language, script, words in (("c", "int main() { return x; }", "undeclared"),
+                                    ("cpp", "int main() { return x; }", "not declared"),
+                                    ("go", "package main\nfunc main() { x() }", "undefined"),
+                                    ("java", "class Main { int f() { return x; } }", "cannot find symbol")):
+        identity = client.accept(script, lang=language)
+        result = client.wait(identity)
+        expect.equal((result["status"], result["error_type"], result["exit_code"], result["signal"], result["stdout"]),
+                     ("failed", "compile_error", None, None, ""), language)
+        assert words in result["stderr"] and "the compiler exited with code" in result["error_message"], result
+        events = client.events(identity)
+        expect.whole_history(events, identity)
+        expect.equal(expect.output_of(events, "stderr"), result["stderr"].encode(), language)
+
+
+@case()
+def what_is_compiled_once_runs_many_times(context):
+    client = context.own().start().client
+    script = "#include <stdio.h>\nint main() { int n; if (scanf(\"%d\", &n) == 1) printf(\"%d\\n\", 2 * n); }"
+    identities = [client.accept(script, lang="c", stdin=str(number)) for number in range(40)]
+    for number, identity in enumerate(identities):
+        result = client.wait(identity)
+        expect.equal((result["status"], result["stdout"]), ("completed", f"{2 * number}\n"), result["stderr"])
+    expect.equal(client.metric("weir_artifacts_made_total"), 1.0)
+    expect.equal(client.metric("weir_artifacts_found_total"), 39.0)
+    assert client.metric("weir_artifact_cache_bytes") > 0
 
 
 @case()

@@ -195,24 +195,16 @@ def probes_and_documents_answer(context):
     expect.equal(client.get(f"/problems/{code}").status, 200, "the page of a problem")
 
 
-def metric(client, name):
-    """The sum of a counter over its label sets; a metric that nobody named is an error."""
-    text = client.get("/metrics").body.decode()
-    found = [line for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
-    assert found, f"{name} is not in /metrics"
-    return sum(float(line.rsplit(" ", 1)[1]) for line in found)
-
-
 @case()
 def executions_are_counted(context):
     client = context.own(executor="noop").start().client
     for number in range(5):
         client.execute("a", wait_s=10, key=f"k{number}")
         client.execute("a", wait_s=10, key=f"k{number}")
-    expect.equal(metric(client, "weir_executions_accepted_total"), 5.0)
-    expect.equal(metric(client, "weir_executions_finished_total"), 5.0)
+    expect.equal(client.metric("weir_executions_accepted_total"), 5.0)
+    expect.equal(client.metric("weir_executions_finished_total"), 5.0)
     client.execute("x" * 60_000)
-    assert metric(client, "weir_limit_reached_total") >= 0
+    assert client.metric("weir_limit_reached_total") >= 0
 
 
 @case()

@@ -16,6 +16,8 @@ launch_packet a_launch() {
     p.environment = {"A=b"};
     p.file_name = "main.py";
     p.file_bytes = std::string("print(1)\0\xff", 10);
+    p.files = {{"a", false, 0, 0, 10}, {"b/c.txt", true, 1, 7, 1ULL << 29}};
+    p.keep_disk = true;
     return p;
 }
 
@@ -54,6 +56,16 @@ TEST(sandbox_protocol, what_is_cut_short_or_goes_on_is_no_packet) {
             EXPECT_FALSE(decode(std::string_view(whole).substr(0, size))) << what.index() << " " << size;
         EXPECT_FALSE(decode(whole + '\0'));
     }
+}
+
+TEST(sandbox_protocol, paths_in_a_box_stay_below_it) {
+    std::string deep = "a";
+    for (std::size_t depth = 1; depth < box_file_depth_max; ++depth) deep += "/a";
+    for (const std::string& good : {std::string("a"), std::string("a.b/..c"), std::string("ä ö"), deep})
+        EXPECT_TRUE(is_box_path(good)) << good;
+    EXPECT_FALSE(is_box_path(deep + "/a"));
+    EXPECT_FALSE(is_box_path(".."));
+    EXPECT_FALSE(is_box_path("a/.."));
 }
 
 TEST(sandbox_protocol, another_version_is_refused) {
@@ -104,6 +116,15 @@ TEST(sandbox_protocol, a_launch_that_makes_no_sense_is_refused) {
     EXPECT_TRUE(refused([](launch_packet& p) { p.arguments.push_back(std::string("a\0b", 3)); }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.arguments.resize(arguments_max + 1); }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.environment.push_back(std::string("a\0b", 3)); }));
+    for (const char* path : {"", "/etc/x", "../x", "a/../x", "a//x", "a/", "./x", "a/."})
+        EXPECT_TRUE(refused([path](launch_packet& p) { p.files[0].path = path; })) << path;
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].path = std::string("a\0b", 3); }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].path.assign(box_file_path_max + 1, 'x'); }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].source = box_file_sources_max; }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].bytes = UINT64_MAX; }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].offset = UINT64_MAX; }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files[0].bytes = box_files_bytes_max; })) << "all together";
+    EXPECT_TRUE(refused([](launch_packet& p) { p.files.resize(box_files_max + 1, p.files[0]); }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name = "../x"; }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name = ".."; }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name = std::string("a\0b", 3); }));
