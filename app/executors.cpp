@@ -16,10 +16,19 @@ namespace {
 namespace runtimes = stages::worker::runtimes;
 namespace sandbox = stages::worker::sandbox;
 
+// What a request may have, a box takes.
+static_assert(pipeline::files_max + 1 <= sandbox::box_files_max);
+static_assert(pipeline::file_path_bytes_max <= sandbox::box_file_path_max);
+static_assert(pipeline::file_path_depth_max <= sandbox::box_file_depth_max);
+static_assert(static_cast<int>(sandbox::rung::rlimit) == static_cast<int>(stages::worker::limits_by::rlimit));
+
 std::vector<pipeline::runtime_versions> shown(const std::vector<runtimes::installed_runtime>& installed) {
     std::vector<pipeline::runtime_versions> out;
-    for (const auto& [what, versions, executables] : installed)
-        out.push_back({what.language, versions, what.file_extension(), what.example});
+    for (const auto& [what, versions, executables] : installed) {
+        std::vector<std::string> own_files{what.file_name};
+        if (what.compile) own_files.push_back(what.compile->artifact);
+        out.push_back({what.language, versions, what.file_extension(), what.example, std::move(own_files)});
+    }
     return out;
 }
 
@@ -75,6 +84,7 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
         return out;
     }
     sandbox::worker_options worker;
+    worker.limits = static_cast<stages::worker::limits_by>(nursery->report().level);
     worker.runtimes = runtimes::detect_runtimes(known.manifests);
     worker.artifacts = std::make_shared<sandbox::artifact_directory>(shards, values.runtimes.cache_bytes_max);
     if (worker.runtimes.empty())

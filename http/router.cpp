@@ -25,6 +25,7 @@ constexpr std::array table = {
     route{method::get, "/api/v1/executions/{id}/result", "get_result", api::get_result},
     route{method::get, "/api/v1/executions/{id}/output/stdout", "get_stdout", api::get_stdout},
     route{method::get, "/api/v1/executions/{id}/output/stderr", "get_stderr", api::get_stderr},
+    route{method::get, "/api/v1/executions/{id}/artifacts/{artifact_id}", "get_artifact", api::get_artifact},
     route{method::post, "/api/v1/executions/{id}/cancel", "cancel_execution", api::cancel_execution, true},
     route{method::get, "/api/v1/events/executions/{id}", "stream_events", api::stream_events},
     route{method::get, "/api/v1/k8s-limits", "get_limits", api::get_limits},

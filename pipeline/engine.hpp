@@ -54,6 +54,21 @@ std::optional<priority> parse_priority(std::string_view name);
 std::optional<error_type> parse_error_type(std::string_view name);
 inline bool is_terminal(status value) { return value >= status::completed; }
 
+// Of a request's files and outputs, and of what an execution leaves; the names are those of the refusals.
+inline constexpr std::size_t files_max = 64;
+inline constexpr std::size_t files_bytes_max = 4U << 20;  // all together, decoded
+inline constexpr std::size_t file_path_bytes_max = 255;
+inline constexpr std::size_t file_path_depth_max = 16;  // names in a path
+inline constexpr std::size_t outputs_max = 32;
+inline constexpr std::uint64_t artifact_bytes_max = 8ULL << 20;    // each
+inline constexpr std::uint64_t artifacts_bytes_max = 16ULL << 20;  // of one execution
+
+// A file that lies in the work directory before the program starts.
+struct input_file {
+    std::string path;  // relative
+    std::string bytes;
+};
+
 struct script_limits {
     std::uint64_t wall_ms = 300'000;
     std::uint64_t cpu_ms = 60'000;
@@ -87,6 +102,8 @@ struct script_request {
     std::string lang_version;
     std::vector<std::string> args;
     std::string standard_input;
+    std::vector<input_file> files;
+    std::vector<std::string> outputs;  // paths of what is kept when the program has ended
     enum priority priority = priority::normal;
     script_limits limits;
     retry_policy retry;
@@ -130,6 +147,36 @@ struct usage {
     std::uint64_t output_bytes = 0;
 };
 
+// What is wrong with an output that was asked for. Numbers are for ever.
+enum class artifact_fault : std::uint8_t {
+    none = 0,
+    not_found,
+    not_regular,         // no regular file, or a link led to it
+    too_large,           // for artifact_bytes_max
+    too_large_together,  // for artifacts_bytes_max
+    unreadable
+};
+std::string_view to_string(artifact_fault value);  // "" for none
+
+// An output, once the program has ended. Its number is its place among the outputs, from 1.
+struct artifact_view {
+    std::string path;
+    std::uint64_t bytes = 0;
+    artifact_fault fault = artifact_fault::none;
+    friend bool operator==(const artifact_view&, const artifact_view&) = default;
+};
+
+// How closed the box was. Numbers are for ever.
+enum class isolation_limits : std::uint8_t { cgroup2 = 0, cgroup1, rlimit };
+enum class isolation_start : std::uint8_t { cold = 0, zygote, parked };
+struct isolation_view {
+    isolation_limits limits = isolation_limits::cgroup2;
+    isolation_start start = isolation_start::cold;
+    friend bool operator==(const isolation_view&, const isolation_view&) = default;
+};
+std::string_view to_string(isolation_limits value);
+std::string_view to_string(isolation_start value);
+
 // The verdict: what the terminal event and the result share.
 struct verdict_view {
     enum status status = status::completed;
@@ -140,6 +187,9 @@ struct verdict_view {
     std::optional<usage> resource_usage;  // null if the program never began
     bool stdout_truncated = false;
     bool stderr_truncated = false;
+    // In the result, not in events.
+    std::optional<isolation_view> isolation;  // null if there was no box
+    std::vector<artifact_view> artifacts;     // one for each output, in order; none if the program never began
 };
 
 // GET …/result. The streams' bytes of the last attempt.
@@ -228,6 +278,7 @@ struct runtime_versions {
     std::vector<std::string> versions;  // the first is the default
     std::string file_extension;
     std::string example_script;
+    std::vector<std::string> own_files = {};  // names in the work directory that a request's files cannot have
 };
 
 // What the operator allows; constant for the life of the process.
@@ -254,6 +305,8 @@ class engine {
     virtual task<outcome<execution_view>> find(principal who, execution_id id) = 0;
     // failure not_finished before the end.
     virtual task<outcome<result_view>> result_of(principal who, execution_id id) = 0;
+    // The bytes of an artefact; not_found for a number that there is none of, or an output with a fault.
+    virtual task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) = 0;
     // True when the execution has ended, false when the deadline came first.
     virtual task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) = 0;
     virtual task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,

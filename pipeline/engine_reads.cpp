@@ -43,6 +43,19 @@ failure read_failure(runtime::error_code why) {
     return out;
 }
 
+failure not_finished() {
+    failure out;
+    out.code = failure_code::not_finished;
+    out.detail = "the execution has not ended";
+    return out;
+}
+
+// Numbers are from 1.
+bool has_artifact(const verdict_view& verdict, std::uint32_t number) {
+    return number >= 1 && number <= verdict.artifacts.size() &&
+           verdict.artifacts[number - 1].fault == artifact_fault::none;
+}
+
 // Collects the bytes of the last attempt's streams.
 void collect(result_view& out, const history::events& events, std::uint32_t last_attempt) {
     for (const auto& one : events) {
@@ -184,10 +197,7 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
     std::uint32_t last_event = 0;
     if (e) {
         if (!e->is_ended()) {
-            failure unfinished;
-            unfinished.code = failure_code::not_finished;
-            unfinished.detail = "the execution has not ended";
-            co_return unfinished;
+            co_return not_finished();
         }
         const auto committed = co_await after_commit(e);
         if (!committed) co_return committed.error();
@@ -222,6 +232,37 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
         cursor = events->back()->number;
     }
     co_return out;
+}
+
+task<outcome<std::string>> engine_service::artifact_of(principal who, execution_id id, std::uint32_t number) {
+    auto there = [home = &engine_of(id), who = std::move(who), id, number]() mutable {
+        return home->artifact_here(std::move(who), id, number);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<std::string>> engine_service::artifact_here(principal who, execution_id id, std::uint32_t number) {
+    failure absent;
+    absent.code = failure_code::not_found;
+    absent.detail = "there is no such artifact";
+    if (const auto e = open_one(who, id)) {
+        if (!e->is_ended()) co_return not_finished();
+        const auto committed = co_await after_commit(e);
+        if (!committed) co_return committed.error();
+        if (!has_artifact(*e->verdict, number)) co_return absent;
+        auto bytes = co_await state_.history.artifact(e, number - 1);
+        if (bytes) co_return std::move(*bytes);
+        // Handed over while we read: the log may have let its bytes go.
+        if (!e->in_archive) co_return read_failure(bytes.error());
+    }
+    const auto gone = co_await archived(who, id);
+    if (!gone) co_return gone.error();
+    if (!has_artifact(gone->verdict, number)) co_return absent;
+    const std::uint64_t size = gone->verdict.artifacts[number - 1].bytes;
+    auto bytes = co_await state_.history.archived_artifact(id, number - 1, size);
+    if (bytes) co_return std::move(*bytes);
+    if (bytes.error() == storage::archive_errc::corrupt) co_return co_await vanished(std::move(who), id);
+    co_return read_failure(bytes.error());
 }
 
 // Why the archive has no more events of an execution whose summary it had: retention came in between, or damage.

@@ -47,6 +47,7 @@ class engine_service final : public engine {
     task<outcome<accepted>> execute(principal who, script_request request, std::optional<idempotency> key) override;
     task<outcome<execution_view>> find(principal who, execution_id id) override;
     task<outcome<result_view>> result_of(principal who, execution_id id) override;
+    task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) override;
     task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) override;
     task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,
                                   std::size_t limit) override;
@@ -76,6 +77,7 @@ class engine_service final : public engine {
     task<outcome<accepted>> replay_here(principal who, key_table::entry bound, runtime::sha256_digest body);
     task<outcome<execution_view>> find_here(principal who, execution_id id);
     task<outcome<result_view>> result_here(principal who, execution_id id);
+    task<outcome<std::string>> artifact_here(principal who, execution_id id, std::uint32_t number);
     task<outcome<bool>> wait_here(principal who, execution_id id, runtime::steady_time deadline);
     task<outcome<void>> cancel_here(principal who, execution_id id);
     task<std::vector<execution_view>> list_here(principal who, list_filter filter, std::optional<execution_id> below,

@@ -70,8 +70,9 @@ std::optional<events> of_part(const storage::record_view& part) {
 }
 
 std::optional<events> of_concluded(const storage::record_view& record) {
-    auto verdict = decode_concluded(record.payload);
-    if (!verdict) return std::nullopt;
+    auto concluded = decode_concluded(record.payload);
+    if (!concluded) return std::nullopt;
+    auto* const verdict = &concluded->verdict;
     event_type type = event_type::execution_completed;
     switch (verdict->status) {
         case status::completed: break;

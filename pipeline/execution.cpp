@@ -25,8 +25,8 @@ std::shared_ptr<execution> execution::make(runtime::shard& home, const storage::
     out->partition = header.partition;
     out->first_offset = header.at;
     out->kept_since = header.time;
-    for (const auto& blob : {spec->script.blob, spec->standard_input.blob})
-        if (blob.first != 0) out->first_offset = std::min(out->first_offset, blob.first);
+    for (const auto* payload : std::as_const(*spec).payloads())
+        if (payload->is_blob()) out->first_offset = std::min(out->first_offset, payload->blob.first);
     out->spec = std::move(*spec);
     return out;
 }
@@ -59,10 +59,11 @@ bool execution::transition(const storage::record_view& record) {
             return true;
         case record_type::concluded: {
             auto ended = decode_concluded(record.payload);
-            if (!ended || is_ended() || !is_terminal(ended->status)) return false;
-            status = ended->status;
+            if (!ended || is_ended() || !is_terminal(ended->verdict.status)) return false;
+            status = ended->verdict.status;
             finished_at = header.time;
-            verdict = std::move(*ended);
+            verdict = std::move(ended->verdict);
+            artifacts = std::move(ended->artifacts);
             return true;
         }
         case record_type::blob_piece:
@@ -112,8 +113,7 @@ std::shared_ptr<execution> execution::make_from_part(runtime::shard& home, const
     return out;
 }
 
-void execution::renew(storage::offset first, std::vector<record_place> parts, const storage::blob_reference& script,
-                      const storage::blob_reference& standard_input) {
+void execution::renew(storage::offset first, std::vector<record_place> parts, const payload_places& blobs) {
     window_bytes = 0;
     for (auto& place : places) {
         if (place.at < first) continue;
@@ -122,8 +122,8 @@ void execution::renew(storage::offset first, std::vector<record_place> parts, co
     }
     places = std::move(parts);
     window_start_ = 0;
-    if (spec.script.is_blob()) spec.script.blob = script;
-    if (spec.standard_input.is_blob()) spec.standard_input.blob = standard_input;
+    for (std::size_t i = 0; i < blobs.size(); ++i)
+        if (auto& payload = *spec.payloads()[i]; payload.is_blob()) payload.blob = blobs[i];
     first_offset = first;
     ++renewals;
 }

@@ -45,8 +45,7 @@ class execution {
     bool apply_part(const storage::record_view& part);
     // What it is has been written again and is durable: `parts` stand for all records before `first`, and the blobs lie
     // elsewhere.
-    void renew(storage::offset first, std::vector<record_place> parts, const storage::blob_reference& script,
-               const storage::blob_reference& standard_input);
+    void renew(storage::offset first, std::vector<record_place> parts, const payload_places& blobs);
 
     // The header of this execution's next record.
     [[nodiscard]] storage::record_header next_header(record_type type, std::uint16_t event_count) const;
@@ -72,6 +71,7 @@ class execution {
     storage::offset first_offset = 0;  // of its first record, blob pieces included
     storage::offset last_offset = 0;
     std::optional<verdict_view> verdict;
+    std::vector<artifact_pieces> artifacts;  // one for each of the verdict's
     accepted_record spec;
     std::vector<record_place> places;
     std::size_t window_bytes = 0;
@@ -81,6 +81,7 @@ class execution {
     pending waits_for = pending::nothing;
     std::optional<admission_queue::ticket> place_in_queue;
     bool has_seat = false;
+    bool concluding = false;      // blobs of its last record are being appended: no snapshot begins behind them
     bool in_archive = false;      // its document was taken: reads go there
     std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
     std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended

@@ -144,7 +144,9 @@ task<result<history::events>> history::read_archived(execution_id id, std::uint3
 
 task<result<std::vector<storage::record>>> history::records(std::shared_ptr<execution> e) {
     std::vector<storage::record> out;
-    for (const auto& blob : {e->spec.script.blob, e->spec.standard_input.blob}) {
+    const accepted_record& spec = e->spec;
+    for (const auto* payload : spec.payloads()) {
+        const auto blob = payload->blob;
         for (storage::offset at = blob.first; blob.first != 0 && at < blob.first + blob.pieces;) {
             auto pieces = co_await journal_.log().read(e->partition, at, storage::blob_piece_bytes_max, 1);
             if (!pieces) co_return pieces.error();
@@ -188,6 +190,41 @@ task<result<history::piece>> history::records_from(std::shared_ptr<execution> e,
         }
     }
     out.next_place = place;
+    co_return out;
+}
+
+task<result<std::string>> history::artifact(std::shared_ptr<execution> e, std::size_t index) {
+    std::string out;
+    const artifact_pieces pieces = e->artifacts.at(index);
+    for (const auto& piece : pieces) {
+        if (!piece.is_blob()) {
+            out += piece.inline_bytes;
+            continue;
+        }
+        auto bytes = co_await blobs_.get(e->partition, piece.blob);
+        if (!bytes) co_return bytes.error();
+        out += *bytes;
+    }
+    co_return out;
+}
+
+task<result<std::string>> history::archived_artifact(execution_id id, std::size_t index, std::uint64_t bytes) {
+    std::string out;
+    const auto damaged = storage::make_error_code(storage::archive_errc::corrupt);
+    for (std::size_t piece = 0; out.size() < bytes || piece == 0;) {
+        const auto wanted = artifact_chunk(index, piece);
+        const auto chunks = co_await archive_.events(id, wanted, bytes - out.size());
+        if (!chunks) co_return chunks.error();
+        if (chunks->empty() || chunks->front().first_event != wanted) co_return damaged;
+        for (const auto& chunk : *chunks) {
+            if (chunk.first_event != artifact_chunk(index, piece)) break;
+            const auto some = decode_artifact_piece(chunk.bytes);
+            if (!some) co_return damaged;
+            out += *some;
+            ++piece;
+        }
+    }
+    if (out.size() != bytes) co_return damaged;
     co_return out;
 }
 

@@ -13,7 +13,8 @@ namespace pipeline {
 // Shard: its owner only.
 class history {
   public:
-    history(journal& journal, storage::archive& archive) : journal_(journal), archive_(archive) {}
+    history(journal& journal, storage::archive& archive, storage::blobs& blobs)
+        : journal_(journal), archive_(archive), blobs_(blobs) {}
 
     using events = std::vector<std::shared_ptr<const event>>;
 
@@ -25,6 +26,13 @@ class history {
     runtime::task<runtime::result<events>> read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max);
     // All records of an ended execution, blob pieces first, for its document.
     runtime::task<runtime::result<std::vector<storage::record>>> records(std::shared_ptr<execution> e);
+
+    // The bytes of an artefact of an ended execution, from the log. It may have moved to the archive meanwhile: after
+    // an error look whether it has.
+    runtime::task<runtime::result<std::string>> artifact(std::shared_ptr<execution> e, std::size_t index);
+    // From the archive; `bytes` is what its summary says.
+    runtime::task<runtime::result<std::string>> archived_artifact(execution_id id, std::size_t index,
+                                                                  std::uint64_t bytes);
 
     // Records from a place on, as they first stood (those in a snapshot one by one), until about `bytes_max`.
     struct piece {
@@ -40,6 +48,7 @@ class history {
 
     journal& journal_;
     storage::archive& archive_;
+    storage::blobs& blobs_;
 };
 
 }  // namespace pipeline

@@ -45,4 +45,34 @@ std::optional<status> parse_status(std::string_view name) { return value_of<stat
 std::optional<priority> parse_priority(std::string_view name) { return value_of<priority>(priority_names, name); }
 std::optional<error_type> parse_error_type(std::string_view name) { return value_of<error_type>(error_names, name); }
 
+std::string_view to_string(artifact_fault value) {
+    switch (value) {
+        case artifact_fault::none: return "";
+        case artifact_fault::not_found: return "not_found";
+        case artifact_fault::not_regular: return "not_regular";
+        case artifact_fault::too_large: return "too_large";
+        case artifact_fault::too_large_together: return "too_large_together";
+        case artifact_fault::unreadable: return "unreadable";
+    }
+    return "";
+}
+
+std::string_view to_string(isolation_limits value) {
+    switch (value) {
+        case isolation_limits::cgroup2: return "cgroup2";
+        case isolation_limits::cgroup1: return "cgroup1";
+        case isolation_limits::rlimit: return "rlimit";
+    }
+    return "";
+}
+
+std::string_view to_string(isolation_start value) {
+    switch (value) {
+        case isolation_start::cold: return "cold";
+        case isolation_start::zygote: return "zygote";
+        case isolation_start::parked: return "parked";
+    }
+    return "";
+}
+
 }  // namespace pipeline

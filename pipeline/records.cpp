@@ -62,6 +62,16 @@ void fill(proto::Verdict& out, const verdict_view& in) {
     out.set_error_message(in.error_message);
     out.set_stdout_truncated(in.stdout_truncated);
     out.set_stderr_truncated(in.stderr_truncated);
+    if (in.isolation) {
+        out.mutable_isolation()->set_limits(static_cast<std::uint32_t>(in.isolation->limits));
+        out.mutable_isolation()->set_start(static_cast<std::uint32_t>(in.isolation->start));
+    }
+    for (const auto& artifact : in.artifacts) {
+        auto& one = *out.add_artifacts();
+        one.set_path(artifact.path);
+        one.set_bytes(artifact.bytes);
+        one.set_fault(static_cast<std::uint32_t>(artifact.fault));
+    }
     if (!in.resource_usage) return;
     auto& usage = *out.mutable_usage();
     usage.set_wall_us(in.resource_usage->wall_us);
@@ -82,6 +92,16 @@ std::optional<verdict_view> read(const proto::Verdict& in) {
     out.error_message = in.error_message();
     out.stdout_truncated = in.stdout_truncated();
     out.stderr_truncated = in.stderr_truncated();
+    if (in.has_isolation()) {
+        if (in.isolation().limits() > static_cast<std::uint32_t>(isolation_limits::rlimit)) return std::nullopt;
+        if (in.isolation().start() > static_cast<std::uint32_t>(isolation_start::parked)) return std::nullopt;
+        out.isolation = {static_cast<isolation_limits>(in.isolation().limits()),
+                         static_cast<isolation_start>(in.isolation().start())};
+    }
+    for (const auto& artifact : in.artifacts()) {
+        if (artifact.fault() > static_cast<std::uint32_t>(artifact_fault::unreadable)) return std::nullopt;
+        out.artifacts.push_back({artifact.path(), artifact.bytes(), static_cast<artifact_fault>(artifact.fault())});
+    }
     if (!in.has_usage()) return out;
     usage used;
     used.wall_us = in.usage().wall_us();
@@ -146,18 +166,25 @@ std::string encode(const accepted_record& value) {
     fill_labels(*out.mutable_labels(), value.labels);
     out.set_traceparent(value.traceparent);
     if (value.key) fill(*out.mutable_key(), *value.key);
+    for (const auto& file : value.files) {
+        auto& one = *out.add_files();
+        one.set_path(file.path);
+        one.set_bytes(file.bytes);
+    }
+    if (!value.files.empty()) fill(*out.mutable_file_bytes(), value.file_bytes);
+    for (const auto& path : value.outputs) out.add_outputs(path);
     return out.SerializeAsString();
 }
 
-std::optional<std::string> with_blobs(std::string_view accepted_payload, const storage::blob_reference& script,
-                                      const storage::blob_reference& standard_input) {
+std::optional<std::string> with_blobs(std::string_view accepted_payload, const payload_places& places) {
     auto in = parse<proto::Accepted>(accepted_payload);
     if (!in) return std::nullopt;
     const auto move_to = [](proto::Payload& what, const storage::blob_reference& where) {
         if (what.blob_first() != 0) what.set_blob_first(where.first);
     };
-    if (in->has_script()) move_to(*in->mutable_script(), script);
-    if (in->has_standard_input()) move_to(*in->mutable_standard_input(), standard_input);
+    if (in->has_script()) move_to(*in->mutable_script(), places[0]);
+    if (in->has_standard_input()) move_to(*in->mutable_standard_input(), places[1]);
+    if (in->has_file_bytes()) move_to(*in->mutable_file_bytes(), places[2]);
     return in->SerializeAsString();
 }
 
@@ -188,6 +215,9 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
         out.key = read(in->key());
         if (!out.key) return std::nullopt;
     }
+    for (const auto& file : in->files()) out.files.push_back({file.path(), file.bytes()});
+    out.file_bytes = read(in->file_bytes());
+    out.outputs.assign(in->outputs().begin(), in->outputs().end());
     return out;
 }
 
@@ -222,16 +252,28 @@ std::optional<attempt_ended_record> decode_attempt_ended(std::string_view payloa
     return attempt_ended_record{std::move(*verdict), {in->next_not_before_us()}};
 }
 
-std::string encode(const verdict_view& value) {
+std::string encode(const concluded_record& value) {
     proto::Concluded out;
-    fill(*out.mutable_verdict(), value);
+    fill(*out.mutable_verdict(), value.verdict);
+    for (const auto& artifact : value.artifacts) {
+        auto& one = *out.add_artifacts();
+        for (const auto& piece : artifact) fill(*one.add_pieces(), piece);
+    }
     return out.SerializeAsString();
 }
 
-std::optional<verdict_view> decode_concluded(std::string_view payload) {
+std::optional<concluded_record> decode_concluded(std::string_view payload) {
     const auto in = parse<proto::Concluded>(payload);
     if (!in) return std::nullopt;
-    return read(in->verdict());
+    auto verdict = read(in->verdict());
+    if (!verdict) return std::nullopt;
+    concluded_record out;
+    out.verdict = std::move(*verdict);
+    for (const auto& artifact : in->artifacts()) {
+        auto& one = out.artifacts.emplace_back();
+        for (const auto& piece : artifact.pieces()) one.push_back(read(piece));
+    }
+    return out;
 }
 
 std::string encode(const std::vector<key_entry>& keys) {
@@ -316,6 +358,21 @@ std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes)
         out.push_back(std::move(record));
     }
     return out;
+}
+
+std::string encode_artifact_piece(std::string_view bytes) {
+    storage::record record;
+    record.header.type = static_cast<std::uint16_t>(record_type::blob_piece);
+    record.payload = bytes;
+    return encode_chunk({std::move(record)});
+}
+
+std::optional<std::string> decode_artifact_piece(std::string_view chunk) {
+    auto records = decode_chunk(chunk);
+    const bool good = records && records->size() == 1 &&
+                      records->front().header.type == static_cast<std::uint16_t>(record_type::blob_piece);
+    if (!good) return std::nullopt;
+    return std::move(records->front().payload);
 }
 
 std::optional<std::vector<storage::record>> records_of_part(const storage::record_view& part) {

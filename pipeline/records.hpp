@@ -56,6 +56,11 @@ struct key_entry {
     runtime::utc_time expires;
 };
 
+// What of a request may lie beside its record, in the order in which it lies in the log: script, standard input,
+// files.
+inline constexpr std::size_t request_payloads = 3;
+using payload_places = std::array<storage::blob_reference, request_payloads>;
+
 struct accepted_record {
     std::string tenant;
     std::string user;
@@ -70,6 +75,29 @@ struct accepted_record {
     std::map<std::string, std::string> labels;
     std::string traceparent;
     std::optional<key_entry> key;
+    struct file {
+        std::string path;
+        std::uint64_t bytes = 0;
+    };
+    std::vector<file> files;
+    payload_bytes file_bytes;  // of all of them, one behind the other
+    std::vector<std::string> outputs;
+
+    [[nodiscard]] std::array<payload_bytes*, request_payloads> payloads() {
+        return {&script, &standard_input, &file_bytes};
+    }
+    [[nodiscard]] std::array<const payload_bytes*, request_payloads> payloads() const {
+        return {&script, &standard_input, &file_bytes};
+    }
+};
+
+// An artefact's bytes, one piece behind the other; none for an output with a fault.
+using artifact_pieces = std::vector<payload_bytes>;
+inline constexpr std::size_t artifact_piece_bytes_max = 1U << 20;
+
+struct concluded_record {
+    verdict_view verdict;
+    std::vector<artifact_pieces> artifacts;  // one for each of the verdict's
 };
 
 struct output_record {
@@ -88,12 +116,12 @@ struct attempt_ended_record {
 std::string encode(const accepted_record& value);
 std::string encode(const output_record& value);
 std::string encode(const attempt_ended_record& value);
-std::string encode(const verdict_view& value);  // of a concluded record
+std::string encode(const concluded_record& value);
 std::string encode(const std::vector<key_entry>& keys);
 std::optional<accepted_record> decode_accepted(std::string_view payload);
 std::optional<output_record> decode_output(std::string_view payload);
 std::optional<attempt_ended_record> decode_attempt_ended(std::string_view payload);
-std::optional<verdict_view> decode_concluded(std::string_view payload);
+std::optional<concluded_record> decode_concluded(std::string_view payload);
 std::optional<std::vector<key_entry>> decode_keys(std::string_view payload);
 
 // The summary of an archived execution.
@@ -111,14 +139,23 @@ struct summary {
 std::string encode(const summary& value);
 std::optional<summary> decode_summary(std::string_view bytes);
 
+// Where a document has the bytes of artefact `index`, from 0: in chunks behind all that have events, one for each
+// archived_artifact_piece_bytes of it; see encode_artifact_piece().
+inline constexpr std::size_t archived_artifact_piece_bytes = 256 * 1024;
+inline constexpr std::uint32_t artifact_chunks_begin = 1U << 31;
+constexpr std::uint32_t artifact_chunk(std::size_t index, std::size_t piece) {
+    return artifact_chunks_begin | static_cast<std::uint32_t>(index << 16 | piece);
+}
+std::string encode_artifact_piece(std::string_view bytes);
+std::optional<std::string> decode_artifact_piece(std::string_view chunk);
+
 // A chunk of records, as the archive keeps them, and back.
 std::string encode_chunk(const std::vector<storage::record>& records);
 std::optional<std::vector<storage::record>> decode_chunk(std::string_view bytes);
 
 // An accepted record's payload with other places of its blobs; what a later version wrote into it is kept. Nothing
 // for a payload that cannot be read.
-std::optional<std::string> with_blobs(std::string_view accepted_payload, const storage::blob_reference& script,
-                                      const storage::blob_reference& standard_input);
+std::optional<std::string> with_blobs(std::string_view accepted_payload, const payload_places& places);
 
 // The records that a snapshot_part carries, as they first stood but for their offset, which is the part's. Nothing
 // for a payload that cannot be read.

@@ -28,7 +28,7 @@ struct shard_state {
           blobs(large),
           journal(shard, log, partition_bits),
           keys(keys_max),
-          history(journal, documents),
+          history(journal, documents, blobs),
           transitions(shard, journal, large, table),
           letters(shard, journal, letter_limits) {}
 

@@ -93,13 +93,15 @@ task<result<std::vector<snapshots::written>>> snapshots::write_some(std::stop_to
             if (e->is_ended()) continue;
             WEIR_SOMETIMES(may_heal(one.error()), "an execution was not written again for want of room");
             if (may_heal(one.error())) co_return out;
+            if (e->concluding) {
+                put_off(*e);
+                continue;
+            }
             // It stays where it is, and is tried again when the others have had their turn.
             if (one.error() == log_errc::record_too_large) state_.home.metrics().limit_reached(record_limit);
             runtime::log(runtime::log_level::warning, "an execution cannot be written again",
                          {{"execution", e->id.to_string()}, {"why", one.error().message()}});
-            state_.table.renewed(*e);
-            e->kept_since = state_.home.time().utc();
-            e->kept_from = state_.journal.appended_bytes();
+            put_off(*e);
             continue;
         }
         state_.table.renewed(*e);
@@ -111,36 +113,36 @@ task<result<std::vector<snapshots::written>>> snapshots::write_some(std::stop_to
     co_return out;
 }
 
+void snapshots::put_off(execution& e) {
+    state_.table.renewed(e);
+    e.kept_since = state_.home.time().utc();
+    e.kept_from = state_.journal.appended_bytes();
+}
+
 task<result<snapshots::large_values>> snapshots::read_blobs(std::shared_ptr<execution> e) {
     large_values out;
-    if (e->spec.script.is_blob()) {
-        auto bytes = co_await state_.blobs.get(e->partition, e->spec.script.blob);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const auto& payload = *e->spec.payloads()[i];
+        if (!payload.is_blob()) continue;
+        auto bytes = co_await state_.blobs.get(e->partition, payload.blob);
         if (!bytes) co_return bytes.error();
-        out.script = std::move(*bytes);
-    }
-    if (e->spec.standard_input.is_blob()) {
-        auto bytes = co_await state_.blobs.get(e->partition, e->spec.standard_input.blob);
-        if (!bytes) co_return bytes.error();
-        out.standard_input = std::move(*bytes);
+        out[i] = std::move(*bytes);
     }
     co_return out;
 }
 
 result<void> snapshots::put_blobs(written& out, const large_values& values) {
     const auto like = out.e->next_header(record_type::snapshot_part, 0);
-    const auto put = [&](const std::string& bytes, storage::blob_reference& where) -> result<void> {
-        if (bytes.empty()) return {};
-        const auto blob = state_.blobs.put(like, bytes);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (values[i].empty()) continue;
+        const auto blob = state_.blobs.put(like, values[i]);
         if (!blob) return blob.error();
-        where = *blob;
-        out.bytes += bytes.size();
-        state_.journal.count_bytes(bytes.size());
-        if (out.first == 0) out.first = where.first;
-        return {};
-    };
-    const auto script = put(values.script, out.script);
-    if (!script) return script;
-    return put(values.standard_input, out.standard_input);
+        out.blobs[i] = *blob;
+        out.bytes += values[i].size();
+        state_.journal.count_bytes(values[i].size());
+        if (out.first == 0) out.first = blob->first;
+    }
+    return {};
 }
 
 result<void> snapshots::append_part(written& out, const std::vector<storage::record>& records, bool whole) {
@@ -167,7 +169,7 @@ result<void> snapshots::append_parts(written& out, std::vector<storage::record> 
     for (std::size_t i = 0; i < records.size(); ++i) {
         auto& record = records[i];
         if (out.parts.empty() && some.empty()) {
-            auto moved = with_blobs(record.payload, out.script, out.standard_input);
+            auto moved = with_blobs(record.payload, out.blobs);
             if (!moved) return log_errc::corrupt;
             record.payload = std::move(*moved);
         }
@@ -195,7 +197,7 @@ task<result<snapshots::written>> snapshots::write(std::shared_ptr<execution> e) 
     if (!values) co_return values.error();
     auto piece = co_await state_.history.records_from(e, 0, options_.part_bytes_max);
     if (!piece) co_return piece.error();
-    if (e->is_ended()) co_return ended;
+    if (e->is_ended() || e->concluding) co_return ended;
     if (runtime::planted(runtime::planted_bug::released_before_snapshot)) {
         state_.journal.log().release(e->partition, e->last_offset + 1);
         co_await runtime::sleep_for(runtime::milliseconds(60));
@@ -239,7 +241,7 @@ void snapshots::complete(written& whole) {
     const auto before = e.first_offset;
     WEIR_SOMETIMES(whole.parts.size() > 1, "a snapshot took several parts");
     WEIR_SOMETIMES(e.renewals > 0, "an execution was written again twice");
-    e.renew(whole.first, std::move(whole.parts), whole.script, whole.standard_input);
+    e.renew(whole.first, std::move(whole.parts), whole.blobs);
     taken_.add();
     bytes_.add(whole.bytes);
     state_.journal.unpin(e.partition, before);

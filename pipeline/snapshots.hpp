@@ -50,14 +50,10 @@ class snapshots {
         std::uint64_t kept_from = 0;
         runtime::utc_time kept_since;
         std::vector<record_place> parts;
-        storage::blob_reference script;
-        storage::blob_reference standard_input;
+        payload_places blobs;
     };
     enum class due : std::uint8_t { no, for_bytes, for_age };
-    struct large_values {
-        std::string script;
-        std::string standard_input;
-    };
+    using large_values = std::array<std::string, request_payloads>;
 
     [[nodiscard]] due is_due(const execution& e) const;
     void earn_credit();
@@ -68,6 +64,7 @@ class snapshots {
     runtime::result<void> append_parts(written& out, std::vector<storage::record> records, bool last);
     runtime::result<void> append_part(written& out, const std::vector<storage::record>& records, bool whole);
     [[nodiscard]] bool covers(const written& out, std::size_t place) const;
+    void put_off(execution& e);
     void give_up(const written& unfinished);
     void complete(written& whole);
 

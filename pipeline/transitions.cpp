@@ -21,19 +21,6 @@ transitions::transitions(runtime::shard& home, journal& journal, storage::blobs&
 
 namespace {
 
-// Puts bytes beside the record if they are many, else into it.
-result<payload_bytes> claim_check(storage::blobs& blobs, const storage::record_header& like, std::string bytes) {
-    payload_bytes out;
-    if (bytes.size() <= storage::blob_inline_bytes_max) {
-        out.inline_bytes = std::move(bytes);
-        return out;
-    }
-    const auto blob = blobs.put(like, bytes);
-    if (!blob) return blob.error();
-    out.blob = *blob;
-    return out;
-}
-
 storage::record_header first_header(const principal& who, execution_id id, runtime::partition_id partition) {
     storage::record_header header;
     header.type = static_cast<std::uint16_t>(record_type::accepted);
@@ -51,18 +38,33 @@ storage::record_header first_header(const principal& who, execution_id id, runti
 
 }  // namespace
 
+// Puts bytes beside the record if they are many, else into it.
+result<payload_bytes> transitions::claim_check(const storage::record_header& like, std::string_view bytes) {
+    payload_bytes out;
+    if (bytes.size() <= storage::blob_inline_bytes_max) {
+        out.inline_bytes = bytes;
+        return out;
+    }
+    const auto blob = blobs_.put(like, bytes);
+    if (!blob) return blob.error();
+    journal_.count_bytes(bytes.size());
+    out.blob = *blob;
+    return out;
+}
+
 result<std::shared_ptr<execution>> transitions::accept(const principal& who, script_request request, execution_id id,
                                                        std::optional<key_entry> key) {
     const auto partition = runtime::partition_of(id.home(), journal_.partition_bits());
     const auto header = first_header(who, id, partition);
     const std::uint64_t begins = journal_.appended_bytes();
-    if (request.script.size() > storage::blob_inline_bytes_max) journal_.count_bytes(request.script.size());
-    if (request.standard_input.size() > storage::blob_inline_bytes_max)
-        journal_.count_bytes(request.standard_input.size());
-    auto script = claim_check(blobs_, header, std::move(request.script));
+    auto script = claim_check(header, request.script);
     if (!script) return script.error();
-    auto standard_input = claim_check(blobs_, header, std::move(request.standard_input));
+    auto standard_input = claim_check(header, request.standard_input);
     if (!standard_input) return standard_input.error();
+    std::string all_files;
+    for (const auto& file : request.files) all_files += file.bytes;
+    auto file_bytes = claim_check(header, all_files);
+    if (!file_bytes) return file_bytes.error();
 
     accepted_record record;
     record.tenant = who.tenant;
@@ -78,6 +80,9 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     record.labels = std::move(request.labels);
     record.traceparent = std::move(request.traceparent);
     record.key = key;
+    for (auto& file : request.files) record.files.push_back({std::move(file.path), file.bytes.size()});
+    record.file_bytes = std::move(*file_bytes);
+    record.outputs = std::move(request.outputs);
 
     const std::string payload = encode(record);
     const auto stored = journal_.append(header, payload);
@@ -149,8 +154,39 @@ task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attemp
     co_return co_await append(std::move(e), record_type::attempt_ended, 2, std::move(payload));
 }
 
-task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_view verdict) {
-    std::string payload = encode(verdict);
+task<result<artifact_pieces>> transitions::put_artifact(std::shared_ptr<execution> e, std::string bytes) {
+    artifact_pieces out;
+    const std::string_view all = bytes;
+    // Piece by piece, so that the log need not have room for all of it at once.
+    for (std::size_t at = 0; at < all.size() || out.empty(); at += artifact_piece_bytes_max) {
+        const auto piece = all.substr(at, artifact_piece_bytes_max);
+        auto put = claim_check(e->next_header(record_type::concluded, 0), piece);
+        while (!put) {
+            if (put.error() != storage::log_errc::busy && put.error() != storage::log_errc::no_space)
+                co_return put.error();
+            const auto room = co_await journal_.room();
+            if (!room) co_return room.error();
+            put = claim_check(e->next_header(record_type::concluded, 0), piece);
+        }
+        out.push_back(std::move(*put));
+    }
+    co_return out;
+}
+
+task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_view verdict,
+                                         std::vector<std::string> artifacts) {
+    concluded_record what;
+    what.verdict = std::move(verdict);
+    WEIR_ASSERT(artifacts.size() == what.verdict.artifacts.size());
+    e->concluding = true;
+    for (std::size_t i = 0; i < artifacts.size(); ++i) {
+        auto& pieces = what.artifacts.emplace_back();
+        if (what.verdict.artifacts[i].fault != artifact_fault::none) continue;
+        auto put = co_await put_artifact(e, std::move(artifacts[i]));
+        if (!put) co_return put.error();
+        pieces = std::move(*put);
+    }
+    std::string payload = encode(what);
     const auto appended = co_await append(e, record_type::concluded, 1, std::move(payload));
     if (!appended) co_return appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);

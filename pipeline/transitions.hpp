@@ -33,12 +33,15 @@ class transitions {
     // Durable when this returns, so that what arrives meanwhile becomes one event.
     runtime::task<runtime::result<void>> output(std::shared_ptr<execution> e, output_record what);
     runtime::task<runtime::result<void>> end_attempt(std::shared_ptr<execution> e, attempt_ended_record what);
-    // Durable when this returns.
-    runtime::task<runtime::result<void>> conclude(std::shared_ptr<execution> e, verdict_view verdict);
+    // Durable when this returns. `artifacts`: the bytes of the verdict's, in order; they are durable with it.
+    runtime::task<runtime::result<void>> conclude(std::shared_ptr<execution> e, verdict_view verdict,
+                                                  std::vector<std::string> artifacts = {});
 
   private:
     runtime::task<runtime::result<void>> append(std::shared_ptr<execution> e, record_type type,
                                                 std::uint16_t event_count, std::string payload);
+    runtime::task<runtime::result<artifact_pieces>> put_artifact(std::shared_ptr<execution> e, std::string bytes);
+    runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string_view bytes);
     void fold(execution& e, const storage::record_header& stored, std::string_view payload);
 
     runtime::shard& home_;

@@ -114,7 +114,7 @@ std::string short_payload(const record_view& record) {
             break;
         case record_type::concluded:
             if (const auto what = pipeline::decode_concluded(record.payload))
-                return "  " + std::string(pipeline::to_string(what->status));
+                return "  " + std::string(pipeline::to_string(what->verdict.status));
             break;
         case record_type::key_table:
             if (const auto keys = pipeline::decode_keys(record.payload))

@@ -24,8 +24,13 @@ constexpr std::size_t shown_name_bytes_max = 256;
 constexpr std::size_t runtime_name_bytes_max = 64;
 constexpr std::size_t members_max = 256;  // of one object, however wrong
 
-// One reference token of a JSON pointer.
-std::string token(std::string_view name) {
+std::string at_most(std::uint64_t bound, std::string_view unit) {
+    return "at most " + std::to_string(bound) + " " + std::string(unit);
+}
+
+}  // namespace
+
+std::string execute_fields::token(std::string_view name) {
     std::string out = "/";
     for (const char c : name) {
         if (c == '~') {
@@ -41,11 +46,11 @@ std::string token(std::string_view name) {
     return out;
 }
 
-std::string at_most(std::uint64_t bound, std::string_view unit) {
-    return "at most " + std::to_string(bound) + " " + std::string(unit);
+void execute_fields::reached(std::string name, std::uint64_t value) {
+    if (!limit_.empty()) return;
+    limit_ = std::move(name);
+    limit_value_ = value;
 }
-
-}  // namespace
 
 void execute_fields::add(std::string pointer, std::string_view code, std::string detail) {
     ++found_;
@@ -110,6 +115,7 @@ void execute_fields::read(element root) {
     for (const auto member : object(root)) field(member.key, member.value);
     if (!have_script_) add("/script", "required", "this field is required");
     runtime_pair();
+    check_file_names();
 }
 
 void execute_fields::field(std::string_view name, element at) {
@@ -130,6 +136,10 @@ void execute_fields::field(std::string_view name, element at) {
         args(at);
     } else if (name == "stdin") {
         standard_input(at);
+    } else if (name == "files") {
+        files(at);
+    } else if (name == "outputs") {
+        outputs(at);
     } else if (name == "priority") {
         priority(at);
     } else if (name == "limits") {
@@ -223,10 +233,7 @@ void execute_fields::limit_number(std::string_view name, element at, std::uint64
     if (!number(at, pointer, value)) return;
     if (value == 0) return add(pointer, "below_minimum", "must be above 0");
     if (value > maximum) {
-        if (limit_.empty()) {
-            limit_ = "limits." + std::string(name) + "_max";
-            limit_value_ = maximum;
-        }
+        reached("limits." + std::string(name) + "_max", maximum);
         return add(pointer, "above_maximum",
                    "at most " + std::to_string(maximum) + " (limits." + std::string(name) + "_max)");
     }

@@ -30,6 +30,10 @@ class execute_fields {
     [[nodiscard]] std::uint64_t limit_value() const { return limit_value_; }
 
   private:
+    // A limit that the problem names, and counts; the first one stands.
+    void reached(std::string name, std::uint64_t value);
+    // One reference token of a JSON pointer.
+    static std::string token(std::string_view name);
     void add(std::string pointer, std::string_view code, std::string detail);
     // Adds the duplicates among an object's members; false if it has too many to be looked at.
     bool members_in_order(object at, const std::string& pointer);
@@ -39,6 +43,12 @@ class execute_fields {
     void script(element at);
     void args(element at);
     void standard_input(element at);
+    // execute_files.cpp
+    void files(element at);
+    void file(element at, const std::string& pointer);
+    void path(element at, const std::string& pointer, std::string& out);
+    void outputs(element at);
+    void check_file_names();
     void priority(element at);
     void limits(element at);
     void limit_number(std::string_view name, element at, std::uint64_t maximum, std::uint64_t& out);

@@ -20,7 +20,18 @@ task<response> get_output(environment& here, const request& asked, pipeline::str
     if (view.has_error()) co_return failed(view, asked);
     auto& result = view.value();
     auto& bytes = which == pipeline::stream::standard_output ? result.standard_output : result.standard_error;
-    co_return output_response(asked, *id, which, std::move(bytes));
+    co_return output_response(asked, *id, pipeline::to_string(which), std::move(bytes));
+}
+
+// As the result has it: decimal, from 1. 0 for what is none.
+std::uint32_t artifact_number(std::string_view text) {
+    if (text.empty() || text.size() > 4 || text.front() == '0') return 0;
+    std::uint32_t out = 0;
+    for (const char c : text) {
+        if (c < '0' || c > '9') return 0;
+        out = out * 10 + static_cast<std::uint32_t>(c - '0');
+    }
+    return out;
 }
 
 }  // namespace
@@ -54,6 +65,15 @@ task<response> get_stdout(environment& here, const request& asked) {
 
 task<response> get_stderr(environment& here, const request& asked) {
     co_return co_await get_output(here, asked, pipeline::stream::standard_error);
+}
+
+task<response> get_artifact(environment& here, const request& asked) {
+    const auto id = pipeline::execution_id::parse(asked.parameters[0]);
+    if (!id) co_return no_such_execution(asked);
+    const auto number = artifact_number(asked.parameters[1]);
+    auto bytes = co_await here.engine.artifact_of(asked.who, *id, number);
+    if (bytes.has_error()) co_return failed(bytes, asked);
+    co_return output_response(asked, *id, "artifact-" + std::to_string(number), std::move(bytes.value()));
 }
 
 task<response> cancel_execution(environment& here, const request& asked) {

@@ -12,6 +12,7 @@ runtime::task<response> get_execution(environment& here, const request& asked);
 runtime::task<response> get_result(environment& here, const request& asked);
 runtime::task<response> get_stdout(environment& here, const request& asked);
 runtime::task<response> get_stderr(environment& here, const request& asked);
+runtime::task<response> get_artifact(environment& here, const request& asked);
 runtime::task<response> cancel_execution(environment& here, const request& asked);
 runtime::task<response> list_executions(environment& here, const request& asked);  // list.cpp
 

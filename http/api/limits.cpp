@@ -28,6 +28,12 @@ runtime::task<response> get_limits(environment& here, const request&) {
     write_limits(json, limits.defaults);
     json.key("maxima");
     write_limits(json, limits.maxima);
+    json.key("files").begin_object();
+    json.member("files_max", pipeline::files_max).member("files_bytes_max", pipeline::files_bytes_max);
+    json.member("file_path_bytes_max", pipeline::file_path_bytes_max);
+    json.member("file_path_depth_max", pipeline::file_path_depth_max);
+    json.member("outputs_max", pipeline::outputs_max).member("artifact_bytes_max", pipeline::artifact_bytes_max);
+    json.member("artifacts_bytes_max", pipeline::artifacts_bytes_max).end_object();
     json.key("supported_runtimes").begin_object();
     for (const auto& runtime : limits.runtimes) {
         json.key(runtime.lang).begin_object().key("versions").begin_array();

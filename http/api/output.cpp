@@ -53,9 +53,9 @@ range_kind parse_range(std::string_view field, std::uint64_t total, byte_range& 
     return range_kind::part;
 }
 
-response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which,
+response output_response(const request& asked, const pipeline::execution_id& id, std::string_view which,
                          std::string bytes) {
-    const std::string tag = "\"" + id.to_string() + "." + std::string(pipeline::to_string(which)) + "\"";
+    const std::string tag = "\"" + id.to_string() + "." + std::string(which) + "\"";
     response out;
     out.content_type = bytes_type;
     out.add_field("ETag", tag);

@@ -11,8 +11,8 @@
 
 namespace http::api {
 
-// Ended output never changes, so its validator is its name.
-response output_response(const request& asked, const pipeline::execution_id& id, pipeline::stream which,
+// Ended output never changes, so its validator is its name: that of a stream, or an artefact's.
+response output_response(const request& asked, const pipeline::execution_id& id, std::string_view which,
                          std::string bytes);
 
 struct byte_range {

@@ -43,6 +43,38 @@ void write_result_head(json_writer& json, const pipeline::result_view& view) {
     write_status(json, view.verdict);
 }
 
+void write_isolation(json_writer& json, const pipeline::verdict_view& verdict) {
+    json.key("isolation");
+    if (!verdict.isolation) {
+        json.null();
+        return;
+    }
+    json.begin_object().member("limits", pipeline::to_string(verdict.isolation->limits));
+    json.member("start", pipeline::to_string(verdict.isolation->start)).end_object();
+}
+
+void write_artifacts(json_writer& json, const pipeline::verdict_view& verdict) {
+    json.key("artifacts").begin_array();
+    for (std::size_t i = 0; i < verdict.artifacts.size(); ++i) {
+        const auto& artifact = verdict.artifacts[i];
+        const bool good = artifact.fault == pipeline::artifact_fault::none;
+        json.begin_object().key("artifact_id");
+        if (good) {
+            json.value(std::to_string(i + 1));
+        } else {
+            json.null();
+        }
+        json.member("path", artifact.path).member("bytes", artifact.bytes).member("file_error", !good).key("reason");
+        if (good) {
+            json.null();
+        } else {
+            json.value(pipeline::to_string(artifact.fault));
+        }
+        json.end_object();
+    }
+    json.end_array();
+}
+
 void write_result_tail(json_writer& json, const pipeline::result_view& view, bool out_text, bool error_text) {
     json.member("stdout_encoding", out_text ? "utf-8" : "base64");
     json.member("stderr_encoding", error_text ? "utf-8" : "base64");
@@ -50,6 +82,8 @@ void write_result_tail(json_writer& json, const pipeline::result_view& view, boo
     json.member("stderr_truncated", view.verdict.stderr_truncated);
     json.key("resource_usage");
     write_usage(json, view.verdict.resource_usage);
+    write_isolation(json, view.verdict);
+    write_artifacts(json, view.verdict);
     json.member("lang", view.lang).member("lang_version", view.lang_version);
     json.member("priority", pipeline::to_string(view.priority)).end_object();
 }

@@ -50,7 +50,8 @@ std::vector<storage::document::chunk> cut(std::vector<storage::record> records) 
 
 }  // namespace
 
-storage::document document_of(const execution& e, std::vector<storage::record> records) {
+storage::document document_of(const execution& e, std::vector<storage::record> records,
+                              const std::vector<std::string>& artifacts) {
     storage::document out;
     out.id = e.id;
     out.tenant = e.tenant;
@@ -58,6 +59,15 @@ storage::document document_of(const execution& e, std::vector<storage::record> r
     out.ended_at = *e.finished_at;
     out.summary = pipeline::encode(summarize(e));
     out.chunks = cut(std::move(records));
+    for (std::size_t i = 0; i < artifacts.size(); ++i) {
+        if (e.verdict->artifacts.at(i).fault != pipeline::artifact_fault::none) continue;
+        constexpr std::size_t piece_bytes = pipeline::archived_artifact_piece_bytes;
+        const std::string_view all = artifacts[i];
+        // An empty one has a chunk, too.
+        for (std::size_t piece = 0; piece == 0 || piece * piece_bytes < all.size(); ++piece)
+            out.chunks.push_back({pipeline::artifact_chunk(i, piece),
+                                  pipeline::encode_artifact_piece(all.substr(piece * piece_bytes, piece_bytes))});
+    }
     return out;
 }
 

@@ -8,7 +8,9 @@
 
 namespace stages::result {
 
-// `records` are all of the ended execution's, blob pieces first.
-storage::document document_of(const pipeline::execution& e, std::vector<storage::record> records);
+// `records` are all of the ended execution's, blob pieces first; `artifacts` the bytes of its verdict's, in order,
+// empty for one with a fault.
+storage::document document_of(const pipeline::execution& e, std::vector<storage::record> records,
+                              const std::vector<std::string>& artifacts);
 
 }  // namespace stages::result

@@ -36,7 +36,13 @@ void hand_over::add(std::shared_ptr<execution> e) {
 task<runtime::result<storage::document>> hand_over::make_document(std::shared_ptr<execution> e) {
     auto records = co_await state_.history.records(e);
     if (!records) co_return records.error();
-    co_return document_of(*e, std::move(*records));
+    std::vector<std::string> artifacts;
+    for (std::size_t i = 0; i < e->artifacts.size(); ++i) {
+        auto bytes = co_await state_.history.artifact(e, i);
+        if (!bytes) co_return bytes.error();
+        artifacts.push_back(std::move(*bytes));
+    }
+    co_return document_of(*e, std::move(*records), artifacts);
 }
 
 task<bool> hand_over::put_batch() {

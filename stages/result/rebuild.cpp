@@ -12,13 +12,27 @@ namespace {
 
 storage::record copy_of(const storage::record_view& record) { return {record.header, std::string(record.payload)}; }
 
-// The pieces that the request names, in its order; fewer if some are gone.
-std::vector<storage::record> pieces_of(const execution& e, const std::vector<storage::record>& all) {
+// The pieces of a blob, in order; fewer if some are gone.
+std::vector<storage::record> pieces_of(const storage::blob_reference& blob, const std::vector<storage::record>& all) {
     std::vector<storage::record> out;
-    for (const auto& blob : {e.spec.script.blob, e.spec.standard_input.blob})
-        for (const auto& piece : all)
-            if (blob.first != 0 && piece.header.at >= blob.first && piece.header.at < blob.first + blob.pieces)
-                out.push_back(piece);
+    for (const auto& piece : all)
+        if (blob.first != 0 && piece.header.at >= blob.first && piece.header.at < blob.first + blob.pieces)
+            out.push_back(piece);
+    return out;
+}
+
+// The bytes of an ended execution's artefacts; nothing if some are gone.
+std::optional<std::vector<std::string>> artifacts_of(const execution& e, const std::vector<storage::record>& all) {
+    std::vector<std::string> out;
+    for (const auto& artifact : e.artifacts) {
+        std::string& bytes = out.emplace_back();
+        for (const auto& piece : artifact) {
+            bytes += piece.inline_bytes;
+            const auto found = pieces_of(piece.blob, all);
+            if (found.size() != piece.blob.pieces) return std::nullopt;
+            for (const auto& record : found) bytes += record.payload;
+        }
+    }
     return out;
 }
 
@@ -30,9 +44,11 @@ void rebuild::begin(const storage::record_view& accepted) {
     open_execution fresh;
     fresh.e = execution::make(home_, accepted);
     if (!fresh.e || !fresh.e->apply(accepted, false)) return;
-    fresh.records = pieces_of(*fresh.e, pieces);
-    const auto wanted = std::size_t{fresh.e->spec.script.blob.pieces} + fresh.e->spec.standard_input.blob.pieces;
-    if (fresh.records.size() != wanted) return;
+    for (const auto* payload : std::as_const(fresh.e->spec).payloads()) {
+        auto found = pieces_of(payload->blob, pieces);
+        if (found.size() != payload->blob.pieces) return;
+        std::move(found.begin(), found.end(), std::back_inserter(fresh.records));
+    }
     fresh.records.push_back(copy_of(accepted));
     open_[accepted.header.entity] = std::move(fresh);
 }
@@ -46,8 +62,10 @@ void rebuild::follow(const storage::record_view& record) {
     if (follows) {
         one.records.push_back(copy_of(record));
         if (!one.e->is_ended()) return;
-        found_(document_of(*one.e, std::move(one.records)));
+        if (const auto artifacts = artifacts_of(*one.e, blobs_[record.header.entity]))
+            found_(document_of(*one.e, std::move(one.records), *artifacts));
     }
+    blobs_.erase(record.header.entity);
     open_.erase(found);
 }
 

@@ -32,7 +32,7 @@ class rebuild {
 
     runtime::shard& home_;
     document_visitor found_;
-    std::map<runtime::uuid, std::vector<storage::record>> blobs_;  // of executions whose acceptance comes next
+    std::map<runtime::uuid, std::vector<storage::record>> blobs_;  // whose record comes later
     std::map<runtime::uuid, open_execution> open_;
 };
 

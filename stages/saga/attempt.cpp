@@ -87,12 +87,30 @@ worker::program_limits limits_of(const pipeline::script_limits& in) {
     return out;
 }
 
+// They lie one behind the other.
+bool cut_files(const std::vector<pipeline::accepted_record::file>& files, const std::string& all,
+               std::vector<worker::input_file>& out) {
+    std::size_t at = 0;
+    for (const auto& file : files) {
+        if (file.bytes > all.size() - at) return false;
+        out.push_back({file.path, all.substr(at, file.bytes)});
+        at += file.bytes;
+    }
+    return at == all.size();
+}
+
 task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
     auto script = co_await bytes_of(state, e, &pipeline::accepted_record::script);
     if (!script) co_return script.error();
     auto standard_input = co_await bytes_of(state, e, &pipeline::accepted_record::standard_input);
     if (!standard_input) co_return standard_input.error();
+    auto files = co_await bytes_of(state, e, &pipeline::accepted_record::file_bytes);
+    if (!files) co_return files.error();
     worker::launch_request out;
+    if (!cut_files(e->spec.files, *files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
+    out.outputs = e->spec.outputs;
+    out.output_each_max = pipeline::artifact_bytes_max;
+    out.outputs_together_max = pipeline::artifacts_bytes_max;
     out.execution = e->id;
     out.attempt = e->attempt;
     out.lang = e->spec.lang;
@@ -106,25 +124,35 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
 
 }  // namespace
 
-task<result<pipeline::verdict_view>> run_attempt(pipeline::shard_state& state, worker::worker& worker,
-                                                 std::shared_ptr<execution> e) {
+task<result<attempt_outcome>> run_attempt(pipeline::shard_state& state, worker::worker& worker,
+                                          std::shared_ptr<execution> e) {
     // The intention is durable before anything starts, so that this number is never started again.
     const auto scheduled = co_await state.transitions.schedule(e);
     if (!scheduled) co_return scheduled.error();
 
+    attempt_outcome outcome;
     auto request = co_await make_request(state, e);
-    if (!request) co_return could_not_start("the script cannot be read back: " + request.error().message());
+    if (!request) {
+        outcome.verdict = could_not_start("the request cannot be read back: " + request.error().message());
+        co_return outcome;
+    }
 
     recorder watch(state, e);
     e->waits_for = pipeline::pending::program;
-    const auto seen = co_await worker.run(std::move(*request), watch, e->cancel_program.get_token());
+    auto seen = co_await worker.run(std::move(*request), watch, e->cancel_program.get_token());
     e->waits_for = pipeline::pending::commit;
     co_await watch.finish();
     if (watch.failure()) co_return watch.failure();
 
-    auto outcome = to_view(seen);
-    outcome.stdout_truncated |= watch.truncated(output_stream::standard_output);
-    outcome.stderr_truncated |= watch.truncated(output_stream::standard_error);
+    outcome.verdict = to_view(seen);
+    outcome.verdict.stdout_truncated |= watch.truncated(output_stream::standard_output);
+    outcome.verdict.stderr_truncated |= watch.truncated(output_stream::standard_error);
+    for (auto& output : seen.outputs) {
+        if (output.fault == worker::output_fault::too_large) state.home.metrics().limit_reached("artifact_bytes_max");
+        if (output.fault == worker::output_fault::too_large_together)
+            state.home.metrics().limit_reached("artifacts_bytes_max");
+        outcome.artifacts.push_back(std::move(output.bytes));
+    }
     co_return outcome;
 }
 

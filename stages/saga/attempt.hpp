@@ -6,8 +6,13 @@
 
 namespace stages::saga {
 
+struct attempt_outcome {
+    pipeline::verdict_view verdict;
+    std::vector<std::string> artifacts;  // the bytes of the verdict's, in order
+};
+
 // What an attempt came to. Error: the log has failed for good, and the rest is the next start's.
-runtime::task<runtime::result<pipeline::verdict_view>> run_attempt(pipeline::shard_state& state, worker::worker& worker,
-                                                                   std::shared_ptr<pipeline::execution> e);
+runtime::task<runtime::result<attempt_outcome>> run_attempt(pipeline::shard_state& state, worker::worker& worker,
+                                                            std::shared_ptr<pipeline::execution> e);
 
 }  // namespace stages::saga

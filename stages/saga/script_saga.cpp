@@ -12,7 +12,6 @@ namespace stages::saga {
 
 using pipeline::execution;
 using pipeline::pending;
-using pipeline::verdict_view;
 using runtime::task;
 
 script_saga::script_saga(pipeline::shard_state& state, coordinator::coordinator& seats, worker::worker& worker,
@@ -35,11 +34,15 @@ task<void> script_saga::live(std::shared_ptr<execution> e) {
     const bool cut_off = e->status != pipeline::status::queued;
     WEIR_SOMETIMES(cut_off, "an attempt died with its server");
     WEIR_SOMETIMES(cut_off && e->cancellation_requested, "a cancelled attempt died with its server");
-    runtime::result<verdict_view> outcome = lost_with_the_server(e->cancellation_requested);
+    attempt_outcome lost;
+    lost.verdict = lost_with_the_server(e->cancellation_requested);
+    runtime::result<attempt_outcome> outcome = std::move(lost);
     if (!cut_off) outcome = co_await next_attempt(e);
 
-    while (outcome && another_attempt_follows(*e, *outcome)) {
-        pipeline::attempt_ended_record ended{*outcome, state_.home.time().utc()};
+    while (outcome && another_attempt_follows(*e, outcome->verdict)) {
+        pipeline::attempt_ended_record ended{std::move(outcome->verdict), state_.home.time().utc()};
+        // Those of the last attempt are the execution's.
+        ended.verdict.artifacts.clear();
         ended.next_not_before.microseconds_since_epoch += backoff_before_next(*e).count();
         const auto recorded = co_await state_.transitions.end_attempt(e, std::move(ended));
         if (!recorded) outcome = recorded.error();
@@ -47,28 +50,39 @@ task<void> script_saga::live(std::shared_ptr<execution> e) {
     }
 
     if (outcome) {
-        const auto concluded = co_await state_.transitions.conclude(e, std::move(*outcome));
+        const auto concluded =
+            co_await state_.transitions.conclude(e, std::move(outcome->verdict), std::move(outcome->artifacts));
         if (concluded) archive_.add(e);
     }
     // Otherwise the log has failed or the server stops: the next start goes on from what is durable.
 }
 
-task<runtime::result<verdict_view>> script_saga::next_attempt(std::shared_ptr<execution> e) {
+namespace {
+
+attempt_outcome cancelled() {
+    attempt_outcome out;
+    out.verdict = cancelled_before_start();
+    return out;
+}
+
+}  // namespace
+
+task<runtime::result<attempt_outcome>> script_saga::next_attempt(std::shared_ptr<execution> e) {
     co_await wait_for_backoff(e);
     WEIR_SOMETIMES(e->cancellation_requested, "a cancellation came before the start");
-    if (e->cancellation_requested) co_return cancelled_before_start();
+    if (e->cancellation_requested) co_return cancelled();
 
     seats_.enqueue(*e);
     e->waits_for = pending::seat;
     const auto seat = co_await seats_.seat_for(e, starts_nothing_more_.get_token());
     e->waits_for = pending::commit;
-    if (e->cancellation_requested) co_return cancelled_before_start();
+    if (e->cancellation_requested) co_return cancelled();
     if (!seat) co_return runtime::error_code(boost::asio::error::operation_aborted);
 
     const std::stop_callback end_with_server(ends_programs_.get_token(), [&e] { e->cancel_program.request_stop(); });
     auto outcome = co_await run_attempt(state_, worker_, e);
     const bool cut_off = ends_programs_.stop_requested() && !e->cancellation_requested && outcome &&
-                         outcome->status == pipeline::status::cancelled;
+                         outcome->verdict.status == pipeline::status::cancelled;
     if (cut_off) co_return runtime::error_code(boost::asio::error::operation_aborted);
     co_return outcome;
 }

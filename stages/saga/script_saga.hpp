@@ -6,6 +6,7 @@
 #include "runtime/gate.hpp"
 #include "stages/coordinator/coordinator.hpp"
 #include "stages/result/hand_over.hpp"
+#include "stages/saga/attempt.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::saga {
@@ -27,7 +28,7 @@ class script_saga final : public pipeline::saga {
 
   private:
     runtime::task<void> live(std::shared_ptr<pipeline::execution> e);
-    runtime::task<runtime::result<pipeline::verdict_view>> next_attempt(std::shared_ptr<pipeline::execution> e);
+    runtime::task<runtime::result<attempt_outcome>> next_attempt(std::shared_ptr<pipeline::execution> e);
     runtime::task<void> wait_for_backoff(std::shared_ptr<pipeline::execution> e);
 
     pipeline::shard_state& state_;

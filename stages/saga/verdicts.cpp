@@ -12,6 +12,12 @@ using worker::cause;
 
 namespace {
 
+// The worker's words are the contract's, number by number.
+static_assert(static_cast<int>(worker::output_fault::unreadable) ==
+              static_cast<int>(pipeline::artifact_fault::unreadable));
+static_assert(static_cast<int>(worker::limits_by::rlimit) == static_cast<int>(pipeline::isolation_limits::rlimit));
+static_assert(static_cast<int>(worker::box_start::parked) == static_cast<int>(pipeline::isolation_start::parked));
+
 void name_end(verdict_view& out, const worker::verdict& seen) {
     const auto end = [&out](status s, error_type e) {
         out.status = s;
@@ -81,6 +87,12 @@ verdict_view to_view(const worker::verdict& seen) {
     used.peak_processes = seen.usage.peak_processes;
     used.output_bytes = seen.usage.output_bytes;
     out.resource_usage = used;
+    if (seen.isolation)
+        out.isolation = {static_cast<pipeline::isolation_limits>(seen.isolation->limits),
+                         static_cast<pipeline::isolation_start>(seen.isolation->start)};
+    for (const auto& output : seen.outputs)
+        out.artifacts.push_back(
+            {output.path, output.bytes.size(), static_cast<pipeline::artifact_fault>(output.fault)});
     return out;
 }
 

@@ -44,6 +44,9 @@ struct launch_request {
     std::vector<std::string> args;  // follow the script on the command line
     std::string standard_input;     // byte-exact, then end of file
     std::vector<input_file> files;
+    std::vector<std::string> outputs;        // paths in the work directory; see verdict::outputs
+    std::uint64_t output_each_max = 0;       // bytes of one of them,
+    std::uint64_t outputs_together_max = 0;  // and of all
     program_limits limits;
 };
 
@@ -71,6 +74,23 @@ struct resource_usage {
     std::uint64_t output_bytes = 0;  // both streams, cut bytes included
 };
 
+// What is wrong with an output that was asked for.
+enum class output_fault : std::uint8_t { none, not_found, not_regular, too_large, too_large_together, unreadable };
+
+struct kept_output {
+    std::string path;
+    std::string bytes;
+    output_fault fault = output_fault::none;
+};
+
+// How closed the box was, and how it began.
+enum class limits_by : std::uint8_t { cgroup2, cgroup1, rlimit };
+enum class box_start : std::uint8_t { cold, zygote, parked };
+struct isolation {
+    limits_by limits = limits_by::rlimit;
+    box_start start = box_start::cold;
+};
+
 struct verdict {
     cause ended_by = cause::infrastructure;
     std::optional<int> exit_code;  // null when a signal ended it
@@ -79,6 +99,8 @@ struct verdict {
     resource_usage usage;
     bool stdout_truncated = false;
     bool stderr_truncated = false;
+    std::optional<struct isolation> isolation;  // if there was a box
+    std::vector<kept_output> outputs;           // one for each that was asked for, in order; none without a program
 };
 
 // Receives what a program does, in order. Lifetime: outlives the run.

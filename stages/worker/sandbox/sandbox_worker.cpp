@@ -118,7 +118,11 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     job.standard_input = std::move(request.standard_input);
     for (const auto& file : request.files) job.files.push_back(&file);
     job.limits = request.limits;
+    job.what.keep_disk = !request.outputs.empty();
     auto ended = co_await run_box(std::move(job), watch, stop);
+    if (ended.disk)
+        ended.end.outputs = co_await take_outputs(std::move(ended.disk), std::move(request.outputs),
+                                                  request.output_each_max, request.outputs_together_max);
     co_return std::move(ended.end);
 }
 
@@ -234,6 +238,7 @@ task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer&
     ++counters_.ended;
     out.disk = std::move(run->disk);
     out.end = verdict_of(*run->end, job.limits);
+    if (run->begun) out.end.isolation = {options_.limits, box_start::cold};
     out.end.usage.output_bytes = run->output_bytes;
     out.end.stdout_truncated = run->framers[0].truncated();
     out.end.stderr_truncated = run->framers[1].truncated();

@@ -28,6 +28,7 @@
 namespace stages::worker::sandbox {
 
 struct worker_options {
+    limits_by limits = limits_by::rlimit;               // what the nursery reported
     std::vector<runtimes::installed_runtime> runtimes;  // of detect_runtimes()
     // The node's compiled programs; null: a cache of this worker's own, as large as the default.
     std::shared_ptr<artifact_directory> artifacts;
@@ -95,6 +96,9 @@ class sandbox_worker final : public worker {
     };
     runtime::task<compiled> compile(chosen_runtime runtime, const launch_request& request, std::stop_token stop);
     runtime::task<compiled> run_compiler(chosen_runtime runtime, box_job job, std::stop_token stop);
+    // outputs.cpp: once the tree has ended.
+    static runtime::task<std::vector<kept_output>> take_outputs(descriptor disk, std::vector<std::string> paths,
+                                                                std::uint64_t each_max, std::uint64_t together_max);
     runtime::task<verdict> tell_of_failure(compiled what, observer& watch);
 
     runtime::task<void> follow(run_pointer run, std::stop_token stop);

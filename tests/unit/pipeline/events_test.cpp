@@ -46,7 +46,7 @@ TEST(events, each_end_has_its_terminal_event) {
     for (const auto& [end, type] : ends) {
         auto verdict = samples::completed();
         verdict.status = end;
-        const auto payload = encode(verdict);
+        const auto payload = encode(concluded_record{verdict, {}});
         const auto events = events_of({header(record_type::concluded, 6, 1), payload});
         ASSERT_TRUE(events);
         EXPECT_EQ(events->front()->type, type);
@@ -54,7 +54,7 @@ TEST(events, each_end_has_its_terminal_event) {
     }
     auto open = samples::completed();
     open.status = status::running;
-    EXPECT_FALSE(events_of({header(record_type::concluded, 6, 1), encode(open)}));
+    EXPECT_FALSE(events_of({header(record_type::concluded, 6, 1), encode(concluded_record{open, {}})}));
 }
 
 TEST(events, every_name_of_the_contract_reads_back) {

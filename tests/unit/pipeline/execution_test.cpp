@@ -20,7 +20,7 @@ TEST(execution, lives_from_accepted_to_completed) {
     EXPECT_EQ(f.e->status, status::running);
     EXPECT_TRUE(f.e->started_at.has_value());
     ASSERT_TRUE(f.apply(record_type::output, 1, encode(output_record{})));
-    ASSERT_TRUE(f.apply(record_type::concluded, 1, encode(samples::completed())));
+    ASSERT_TRUE(f.apply(record_type::concluded, 1, encode(concluded_record{samples::completed(), {}})));
     EXPECT_TRUE(f.e->is_ended());
     EXPECT_EQ(f.e->last_event, 7U);
     EXPECT_EQ(f.e->places.size(), 5U);
@@ -48,10 +48,10 @@ TEST(execution, terminal_is_final) {
     verdict_view cancelled;
     cancelled.status = status::cancelled;
     cancelled.error_type = error_type::cancelled;
-    ASSERT_TRUE(f.apply(record_type::concluded, 1, encode(cancelled)));
+    ASSERT_TRUE(f.apply(record_type::concluded, 1, encode(concluded_record{cancelled, {}})));
     for (const auto type : {record_type::scheduled, record_type::started, record_type::output,
                             record_type::cancellation_requested, record_type::concluded})
-        EXPECT_FALSE(f.apply(type, 1, encode(samples::completed())));
+        EXPECT_FALSE(f.apply(type, 1, encode(concluded_record{samples::completed(), {}})));
     EXPECT_EQ(f.e->status, status::cancelled);
 }
 

@@ -52,9 +52,21 @@ TEST(records, accepted_comes_back_whole) {
 }
 
 TEST(records, verdicts_and_output_come_back_whole) {
-    const auto concluded = decode_concluded(encode(samples::failed()));
+    concluded_record end{samples::failed(), {}};
+    end.verdict.isolation = {isolation_limits::cgroup1, isolation_start::parked};
+    end.verdict.artifacts = {{"a/b", 5, artifact_fault::none}, {"c", 0, artifact_fault::not_regular}};
+    end.artifacts = {{{"in", {}}, {{}, {7, 3, 700'000}}}, {}};
+    const auto concluded = decode_concluded(encode(end));
     ASSERT_TRUE(concluded);
-    expect_same(*concluded, samples::failed());
+    expect_same(concluded->verdict, samples::failed());
+    EXPECT_EQ(concluded->verdict.isolation, end.verdict.isolation);
+    EXPECT_EQ(concluded->verdict.artifacts, end.verdict.artifacts);
+    ASSERT_EQ(concluded->artifacts.size(), 2U);
+    ASSERT_EQ(concluded->artifacts[0].size(), 2U);
+    EXPECT_EQ(concluded->artifacts[0][0].inline_bytes, "in");
+    EXPECT_EQ(concluded->artifacts[0][1].blob.first, 7U);
+    EXPECT_EQ(concluded->artifacts[0][1].blob.bytes, 700'000U);
+    EXPECT_TRUE(concluded->artifacts[1].empty());
     const auto ended = decode_attempt_ended(encode(attempt_ended_record{samples::failed(), {5}}));
     ASSERT_TRUE(ended);
     expect_same(ended->verdict, samples::failed());

@@ -112,7 +112,7 @@ TEST(snapshots, what_was_appended_between_the_parts_follows_the_last) {
     const auto first = h.part(0, 0, 3, false);
     h.add(record_type::output, 1, encode(output_record{stream::standard_output, 6, true, "three"}));
     const auto second = h.part(1, 3, 5, true);
-    h.add(record_type::concluded, 1, encode(samples::completed()));
+    h.add(record_type::concluded, 1, encode(concluded_record{samples::completed(), {}}));
     recovering_shard shard;
     ASSERT_TRUE(shard.take(first));
     ASSERT_TRUE(shard.take(h.log[5]));
@@ -131,7 +131,7 @@ TEST(snapshots, one_that_is_not_whole_leaves_the_old_records) {
     history_of_one h;
     h.run();
     const auto first = h.part(0, 0, 3, false);
-    h.add(record_type::concluded, 1, encode(samples::completed()));
+    h.add(record_type::concluded, 1, encode(concluded_record{samples::completed(), {}}));
     recovering_shard shard;
     for (std::size_t i = 0; i < 5; ++i) ASSERT_TRUE(shard.take(h.log[i]));
     const auto before = shard.found(h.f);
@@ -180,7 +180,7 @@ TEST(snapshots, a_part_renders_the_same_events) {
 TEST(snapshots, a_copy_keeps_what_a_later_version_wrote) {
     // Field 200, varint 5: unknown here.
     const std::string payload = encode(samples::accepted()) + std::string("\xc0\x0c\x05", 3);
-    const auto moved = with_blobs(payload, {}, {99, 2, 300'000});
+    const auto moved = with_blobs(payload, {storage::blob_reference{}, {99, 2, 300'000}});
     ASSERT_TRUE(moved);
     EXPECT_NE(moved->find(std::string("\xc0\x0c\x05", 3)), std::string::npos);
     const auto back = decode_accepted(*moved);

@@ -185,6 +185,73 @@ TEST(execute_request, checks_language_and_version) {
     EXPECT_TRUE(read("{\"script\": \"x\", \"lang\": \"" + std::string(65, 'a') + "\"}", any).wrong);
 }
 
+TEST(execute_request, takes_files_and_outputs) {
+    const auto out = read(R"({"script": "x", "files": [{"path": "a/b", "text": "\u00e4"},
+        {"base64": "AAEC", "path": "a/c"}], "outputs": ["o", "a/b"]})");
+    ASSERT_FALSE(out.wrong);
+    ASSERT_EQ(out.request.files.size(), 2U);
+    EXPECT_EQ(out.request.files[0].path, "a/b");
+    EXPECT_EQ(out.request.files[0].bytes, "\xc3\xa4");
+    EXPECT_EQ(out.request.files[1].bytes, std::string("\0\1\2", 3));
+    EXPECT_EQ(out.request.outputs, (std::vector<std::string>{"o", "a/b"}));
+}
+
+TEST(execute_request, names_what_is_wrong_with_files_and_outputs) {
+    auto limits = operator_limits();
+    limits.runtimes[0].own_files = {"main.py"};
+    const auto expect_errors = [&limits](const std::string& fields, const errors& expected) {
+        EXPECT_EQ(read(R"({"script": "x", )" + fields + "}", limits).errors(), expected) << fields;
+    };
+    expect_errors(R"("files": 1)", {"/files wrong_type"});
+    expect_errors(R"("files": [1])", {"/files/0 wrong_type"});
+    expect_errors(R"("files": [{}])", {"/files/0/path required", "/files/0/text required"});
+    expect_errors(R"("files": [{"path": 1, "text": 2}])", {"/files/0/path wrong_type", "/files/0/text wrong_type"});
+    expect_errors(R"("files": [{"path": "a", "text": "", "base64": ""}])", {"/files/0 conflict"});
+    expect_errors(R"("files": [{"path": "a", "base64": "?"}])", {"/files/0/base64 invalid_base64"});
+    expect_errors(R"("files": [{"path": "a", "text": "", "x": 1}])", {"/files/0/x unknown_field"});
+    expect_errors(R"("files": [{"path": "a", "path": "b", "text": ""}])", {"/files/0/path duplicate_member"});
+    for (const char* path : {"/a", "../a", "a/..", "a//b", "a/", "."})
+        expect_errors(R"("files": [{"text": "", "path": ")" + std::string(path) + "\"}]",
+                      {"/files/0/path invalid_path"});
+    expect_errors(R"("outputs": ["", "a\u0000b"])", {"/outputs/0 too_short", "/outputs/1 invalid_character"});
+    expect_errors(R"("outputs": [")" + std::string(256, 'a') + "\"]", {"/outputs/0 too_long"});
+    expect_errors(R"("outputs": ["a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"])", {"/outputs/0 too_deep"});
+    expect_errors(R"("outputs": ["a", "a"])", {"/outputs/1 duplicate"});
+    expect_errors(R"("outputs": {})", {"/outputs wrong_type"});
+    expect_errors(R"("files": [{"path": "main.py", "text": ""}])", {"/files/0/path reserved"});
+    expect_errors(R"("files": [{"path": "main.py/x", "text": ""}])", {"/files/0/path conflict"});
+    const std::string file = R"({"path": "PATH", "text": ""})";
+    const auto both = [&file](std::string one, std::string other) {
+        std::string first = file, second = file;
+        first.replace(first.find("PATH"), 4, one);
+        second.replace(second.find("PATH"), 4, other);
+        return "\"files\": [" + first + "," + second + "]";
+    };
+    expect_errors(both("a", "a"), {"/files/1/path duplicate"});
+    expect_errors(both("a", "a/b"), {"/files/1/path conflict"});
+    expect_errors(both("a/b", "a"), {"/files/1/path conflict"});
+    expect_errors(both("a/b", "a/c"), {});
+}
+
+TEST(execute_request, files_have_named_bounds) {
+    const auto with = [](std::size_t count, const std::string& bytes) {
+        std::string body = R"({"script": "x", "files": [)";
+        for (std::size_t i = 0; i < count; ++i)
+            body += (i > 0 ? "," : "") + std::string(R"({"path": "f)") + std::to_string(i) + R"(", "text": ")" + bytes +
+                    "\"}";
+        return read(body + "]}");
+    };
+    EXPECT_FALSE(with(pipeline::files_max, "").wrong);
+    const auto many = with(pipeline::files_max + 1, "");
+    EXPECT_EQ(many.errors(), errors{"/files too_many"});
+    EXPECT_EQ(many.wrong->limit, "files_max");
+    EXPECT_FALSE(with(4, std::string(pipeline::files_bytes_max / 4, 'a')).wrong);
+    const auto large = with(5, std::string(pipeline::files_bytes_max / 4, 'a'));
+    EXPECT_EQ(large.errors(), errors{"/files too_large"});
+    EXPECT_EQ(large.wrong->limit, "files_bytes_max");
+    EXPECT_EQ(large.wrong->limit_value, pipeline::files_bytes_max);
+}
+
 TEST(execute_request, bounds_what_it_tells) {
     std::string many = "{\"script\": \"x\"";
     for (int i = 0; i < 100; ++i) many += ", \"u" + std::to_string(i) + "\": 1";

@@ -108,6 +108,11 @@ void fake_execution::output(std::string bytes) {
 
 void fake_execution::conclude(pipeline::verdict_view how) {
     if (verdict) return;
+    for (const auto& path : request.outputs) {
+        const bool missing = path == "missing";
+        how.artifacts.push_back({path, missing ? 0 : path.size(),
+                                 missing ? pipeline::artifact_fault::not_found : pipeline::artifact_fault::none});
+    }
     verdict = how;
     add(end_of(how.status)).verdict = std::move(how);
 }
@@ -218,6 +223,15 @@ task<outcome<pipeline::result_view>> fake_engine::result_of(pipeline::principal,
         return out;
     };
     co_return co_await submit(home_of(id), look);
+}
+
+task<outcome<std::string>> fake_engine::artifact_of(pipeline::principal who, execution_id id, std::uint32_t number) {
+    auto result = co_await result_of(std::move(who), id);
+    if (result.has_error()) co_return result.error();
+    const auto& all = result.value().verdict.artifacts;
+    if (number < 1 || number > all.size() || all[number - 1].fault != pipeline::artifact_fault::none)
+        co_return fail(failure_code::not_found);
+    co_return all[number - 1].path;
 }
 
 namespace {

@@ -3,7 +3,8 @@
 //   "echo TEXT"   ends at once with TEXT on its standard output
 //   "hold"        runs until conclude()
 //   "refuse CODE" is not accepted: limited, overloaded, no_space, storage_failed
-// Anything else ends at once without output.
+// Anything else ends at once without output. An output called "missing" is not there; of any other the path is the
+// bytes.
 #pragma once
 
 #include <map>
@@ -85,6 +86,7 @@ class fake_engine final : public pipeline::engine {
                                               std::optional<pipeline::idempotency> key) override;
     task<outcome<pipeline::execution_view>> find(pipeline::principal who, execution_id id) override;
     task<outcome<pipeline::result_view>> result_of(pipeline::principal who, execution_id id) override;
+    task<outcome<std::string>> artifact_of(pipeline::principal who, execution_id id, std::uint32_t number) override;
     task<outcome<bool>> wait_for_end(pipeline::principal who, execution_id id, runtime::steady_time deadline) override;
     task<outcome<pipeline::list_page>> list(pipeline::principal who, pipeline::list_filter filter,
                                             std::optional<execution_id> below, std::size_t limit) override;
