@@ -50,7 +50,7 @@ def every_language_runs_in_every_version_with_exact_arguments_and_input(context)
     expected = "".join(["Hello, world!\n"] + [f"[{a}]\n" for a in ARGUMENTS]).encode() + INPUT
     for language, script in ECHO.items():
         for version in runtimes[language]["versions"]:
-            result = client.run(script, lang=language, lang_version=version, args=ARGUMENTS,
+            result = client.run(script, 600, lang=language, lang_version=version, args=ARGUMENTS,
                                 stdin={"base64": base64.b64encode(INPUT).decode()})
             expect.equal((result["status"], result["lang_version"]), ("completed", version),
                          f"{language} {version}: {result['error_message']} {result['stderr']}")
