@@ -21,6 +21,7 @@ using runtime::use_task;
 namespace {
 
 constexpr runtime::nanoseconds accept_pause = runtime::milliseconds(100);
+constexpr std::size_t accepts_per_turn = 32;
 
 using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
@@ -56,6 +57,7 @@ runtime::result<std::uint16_t> server::listen(std::uint16_t port) {
     if (!ec) acceptor_->set_option(tcp::no_delay(true), ec);
     if (!ec) acceptor_->bind(where, ec);
     if (!ec) acceptor_->listen(environment_.config.backlog, ec);
+    if (!ec) acceptor_->non_blocking(true, ec);
     if (ec) return ec;
     return acceptor_->local_endpoint().port();
 }
@@ -66,9 +68,15 @@ task<void> server::accept_all() {
     while (!stopping_) {
         error_code ec;
         tcp_socket socket = co_await acceptor_->async_accept(asio::redirect_error(use_task, ec));
-        if (!ec) {
+        // Whoever else stands at the door comes in with the first, so that a crowd does not wait for one turn of the
+        // loop each; a few at a time, since those who are in already want their turn too.
+        for (std::size_t taken = 1; !ec; ++taken) {
             begin(std::move(socket), {});
-        } else if (is_shortage(ec)) {
+            if (taken == accepts_per_turn || stopping_) break;
+            socket = tcp_socket(runtime::executor(environment_.home));
+            acceptor_->accept(socket, ec);
+        }
+        if (is_shortage(ec)) {
             // Whoever waits in the backlog is served when others have left.
             environment_.metrics.accept_pauses.add();
             runtime::log(runtime::log_level::warning, "accepting pauses", {{"why", ec.message()}});
