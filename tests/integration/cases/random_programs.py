@@ -226,10 +226,10 @@ class Player:
             if event.number is None:
                 continue
             self.events.append(event)
-            if drop_at is not None and len(self.events) >= drop_at:
-                return None
             if "cancel_when_ready" in self.does and self.ready():
                 self.cancel_when_ready()
+            if drop_at is not None and len(self.events) >= drop_at:
+                return None
         return drop_at
 
     # After the end.
