@@ -151,4 +151,16 @@ double number_of(const value& in, std::string_view name, double fallback) {
     return found->to_number<double>();
 }
 
+object counts(const std::map<std::string, std::uint64_t>& from) {
+    object out;
+    for (const auto& [name, count] : from) out[name] = count;
+    return out;
+}
+
+array texts(const std::vector<std::string>& from) {
+    array out;
+    for (const auto& one : from) out.emplace_back(one);
+    return out;
+}
+
 }  // namespace bench::json

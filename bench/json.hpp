@@ -3,9 +3,11 @@
 
 #include <boost/json/value.hpp>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bench::json {
 
@@ -31,5 +33,8 @@ std::string text_of(const value& in, std::string_view name, std::string_view fal
 std::uint64_t count_of(const value& in, std::string_view name, std::uint64_t fallback = 0);
 bool flag_of(const value& in, std::string_view name);
 double number_of(const value& in, std::string_view name, double fallback = 0);
+
+object counts(const std::map<std::string, std::uint64_t>& from);
+array texts(const std::vector<std::string>& from);
 
 }  // namespace bench::json

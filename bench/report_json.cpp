@@ -28,23 +28,11 @@ constexpr std::array point_members = {named_point_member{"at_s", &series_point::
                                       named_point_member{"server_cpu", &series_point::server_cpu},
                                       named_point_member{"server_rss_mib", &series_point::server_rss_mib}};
 
-json::object counts_json(const std::map<std::string, std::uint64_t>& from) {
-    json::object out;
-    for (const auto& [name, count] : from) out[name] = count;
-    return out;
-}
-
 std::map<std::string, std::uint64_t> counts_from(const json::value& in, std::string_view name) {
     std::map<std::string, std::uint64_t> out;
     const auto* found = json::find(in, name);
     if (found == nullptr || !found->is_object()) return out;
     for (const auto& [key, count] : found->get_object()) out[std::string(key)] = json::count_of(*found, key);
-    return out;
-}
-
-json::array texts_json(const std::vector<std::string>& from) {
-    json::array out;
-    for (const auto& one : from) out.emplace_back(one);
     return out;
 }
 
@@ -130,8 +118,8 @@ json::object difference_json(const clock_difference& from) {
 
 json::object oracle_json(const recorder& measured) {
     json::object out;
-    out["findings"] = counts_json(measured.wrong.counts());
-    out["examples"] = texts_json(measured.wrong.examples());
+    out["findings"] = json::counts(measured.wrong.counts());
+    out["examples"] = json::texts(measured.wrong.examples());
     return out;
 }
 
@@ -141,7 +129,7 @@ json::array steps_json(const std::vector<step_result>& steps) {
         json::object step;
         step["rate"] = one.rate;
         step["seconds"] = one.seconds;
-        step["broken"] = texts_json(one.broken);
+        step["broken"] = json::texts(one.broken);
         step["figures"] = figures_json(one.measured);
         out.push_back(std::move(step));
     }
@@ -181,7 +169,7 @@ json::object server_json(const server_use& from) {
     put_known(out, "cpu_seconds", from.cpu_seconds);
     put_known(out, "rss_mib", from.rss_mib);
     put_known(out, "queue_max", from.queue_max);
-    out["limits_reached"] = counts_json(from.limits_reached);
+    out["limits_reached"] = json::counts(from.limits_reached);
     return out;
 }
 
@@ -265,16 +253,16 @@ json::value to_json(const report& what) {
     out["seconds"] = what.seconds;
     out["seconds_in_all"] = what.seconds_in_all;
     out["verdict"] = to_string(what.ended);
-    out["reasons"] = texts_json(what.reasons);
-    out["notes"] = texts_json(what.notes);
+    out["reasons"] = json::texts(what.reasons);
+    out["notes"] = json::texts(what.notes);
     out["thresholds"] = thresholds_json(what.thresholds);
     out["figures"] = figures_json(what.all_figures());
     out["extra"] = figures_json(what.extra);
     out["counts"] = to_json(what.measured.counts);
-    out["errors"] = counts_json(what.measured.errors);
-    out["retries"] = counts_json(what.measured.retries);
-    out["ends"] = counts_json(what.measured.ends);
-    out["actions"] = counts_json(what.measured.actions);
+    out["errors"] = json::counts(what.measured.errors);
+    out["retries"] = json::counts(what.measured.retries);
+    out["ends"] = json::counts(what.measured.ends);
+    out["actions"] = json::counts(what.measured.actions);
     out["oracle"] = oracle_json(what.measured);
     out["clock_difference"] = difference_json(what.measured.difference);
     out["harness"] = harness_json(what);

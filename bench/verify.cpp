@@ -166,11 +166,6 @@ task<verification> verify_ledger(const ledger_content& what, const load_options&
 }
 
 json::value to_json(const verification& what, const ledger_content& of) {
-    const auto counts_json = [](const std::map<std::string, std::uint64_t>& from) {
-        json::object out;
-        for (const auto& [name, count] : from) out[name] = count;
-        return out;
-    };
     json::object out;
     out["format"] = "weir-bench-verification";
     out["format_version"] = 1;
@@ -182,12 +177,10 @@ json::value to_json(const verification& what, const ledger_content& of) {
     out["ended"] = what.ended;
     out["reposted"] = what.reposted;
     out["torn_last_line"] = of.torn;
-    out["ends"] = counts_json(what.measured.ends);
-    out["errors"] = counts_json(what.measured.errors);
-    out["findings"] = counts_json(what.measured.wrong.counts());
-    json::array examples;
-    for (const auto& one : what.measured.wrong.examples()) examples.emplace_back(one);
-    out["examples"] = std::move(examples);
+    out["ends"] = json::counts(what.measured.ends);
+    out["errors"] = json::counts(what.measured.errors);
+    out["findings"] = json::counts(what.measured.wrong.counts());
+    out["examples"] = json::texts(what.measured.wrong.examples());
     return out;
 }
 

@@ -140,6 +140,7 @@ task<void> engine_service::count_users() {
 
 void engine_service::shard_has_counted() {
     if (++shards_counted_ < map_.shards.size()) return;
+    if (shards_counted_ > map_.shards.size()) WEIR_UNREACHABLE("a shard counted its users twice in a life");
     open_ = true;
     opened_.notify_all();
 }
@@ -219,6 +220,8 @@ std::optional<failure> engine_service::refusal(bool with_key) {
 }
 
 failure engine_service::no_room(user_limit::room why) {
+    if (why == user_limit::room::yes || why == user_limit::room::unknown)
+        WEIR_UNREACHABLE("a post was refused although its user has room");
     if (why == user_limit::room::too_many_users)
         return limited(failure_code::overloaded, "admission.user_leases_max", options_.users.users_max,
                        "too many users have open executions");
@@ -227,6 +230,7 @@ failure engine_service::no_room(user_limit::room why) {
 }
 
 failure engine_service::no_answer(user_limit::answer_end why) {
+    if (why == user_limit::answer_end::came) WEIR_UNREACHABLE("a post was refused although the answer came");
     if (why == user_limit::answer_end::crowded)
         return limited(failure_code::overloaded, "admission.user_waiting_max", options_.users.waiting_max,
                        "too many requests wait for the count of their user");

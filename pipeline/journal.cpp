@@ -137,7 +137,7 @@ void journal::unpin(partition_id partition, offset first) {
     auto& pins = state(partition).pins;
     const auto place = std::lower_bound(pins.begin(), pins.end(), first,
                                         [](const needed& n, offset value) { return n.first < value; });
-    WEIR_ASSERT(place != pins.end() && place->first == first && !place->let_go);
+    WEIR_ALWAYS(place != pins.end() && place->first == first && !place->let_go, "what is let go was held, once");
     place->let_go = true;
     while (!pins.empty() && pins.front().let_go) pins.pop_front();
     release_what_nobody_needs(partition);

@@ -52,18 +52,25 @@ result<payload_bytes> transitions::claim_check(const storage::record_header& lik
     return out;
 }
 
+result<payload_bytes> transitions::claim_check(const storage::record_header& like, std::string&& bytes) {
+    if (bytes.size() > storage::blob_inline_bytes_max) return claim_check(like, std::string_view(bytes));
+    payload_bytes out;
+    out.inline_bytes = std::move(bytes);
+    return out;
+}
+
 result<std::shared_ptr<execution>> transitions::accept(const principal& who, script_request request, execution_id id,
                                                        std::optional<key_entry> key) {
     const auto partition = runtime::partition_of(id.home(), journal_.partition_bits());
     const auto header = first_header(who, id, partition);
     const std::uint64_t begins = journal_.appended_bytes();
-    auto script = claim_check(header, request.script);
+    auto script = claim_check(header, std::move(request.script));
     if (!script) return script.error();
-    auto standard_input = claim_check(header, request.standard_input);
+    auto standard_input = claim_check(header, std::move(request.standard_input));
     if (!standard_input) return standard_input.error();
     std::string all_files;
     for (const auto& file : request.files) all_files += file.bytes;
-    auto file_bytes = claim_check(header, all_files);
+    auto file_bytes = claim_check(header, std::move(all_files));
     if (!file_bytes) return file_bytes.error();
 
     accepted_record record;
@@ -98,7 +105,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
 
 void transitions::fold(execution& e, const storage::record_header& stored, std::string_view payload) {
     const storage::record_view view{stored, payload};
-    WEIR_ASSERT(e.apply(view, true));
+    WEIR_ALWAYS(e.apply(view, true), "what was just appended can be folded");
     if (e.is_ended()) {
         table_.ended(e);
         finished_[static_cast<std::size_t>(e.status) - static_cast<std::size_t>(status::completed)]->add();

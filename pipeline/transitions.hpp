@@ -42,6 +42,8 @@ class transitions {
                                                 std::uint16_t event_count, std::string payload);
     runtime::task<runtime::result<artifact_pieces>> put_artifact(std::shared_ptr<execution> e, std::string bytes);
     runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string_view bytes);
+    // The same of bytes that nobody else needs: few of them move into the record.
+    runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string&& bytes);
     void fold(execution& e, const storage::record_header& stored, std::string_view payload);
 
     runtime::shard& home_;

@@ -114,7 +114,8 @@ auto submit(shard& to, F function) -> task<typename detail::unwrap_task<std::inv
         call->resume = std::move(resume);
         from.send(to, [call = std::move(call)]() mutable {
             if constexpr (is_task) {
-                start_remote_task(call->to, detail::run_task_here<R, F>(std::move(call)));
+                shard& there = call->to;  // read before the call moves on
+                start_remote_task(there, detail::run_task_here<R, F>(std::move(call)));
             } else {
                 detail::run_here<R, F>(std::move(call));
             }

@@ -24,11 +24,11 @@ constexpr std::size_t shown_name_bytes_max = 256;
 constexpr std::size_t runtime_name_bytes_max = 64;
 constexpr std::size_t members_max = 256;  // of one object, however wrong
 
+}  // namespace
+
 std::string at_most(std::uint64_t bound, std::string_view unit) {
     return "at most " + std::to_string(bound) + " " + std::string(unit);
 }
-
-}  // namespace
 
 std::string execute_fields::token(std::string_view name) {
     std::string out = "/";

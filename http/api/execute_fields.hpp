@@ -69,4 +69,7 @@ class execute_fields {
     bool have_version_ = false;
 };
 
+// How an error names a limit: "at most 64 files".
+std::string at_most(std::uint64_t bound, std::string_view unit);
+
 }  // namespace http::api

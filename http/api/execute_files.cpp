@@ -8,10 +8,6 @@
 namespace http::api {
 namespace {
 
-std::string at_most(std::uint64_t bound, std::string_view unit) {
-    return "at most " + std::to_string(bound) + " " + std::string(unit);
-}
-
 // What is wrong with a path in the work directory: a code and words, or nothing.
 std::pair<std::string_view, std::string> fault_of_path(std::string_view path) {
     if (path.empty()) return {"too_short", "must not be empty"};

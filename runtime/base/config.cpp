@@ -34,22 +34,30 @@ std::optional<std::int64_t> factor_of(const Suffixes& known, std::string_view te
     return std::nullopt;
 }
 
+// A number with one of the known units behind it, or with none.
+template <class Suffixes>
+std::optional<std::int64_t> scaled_number(std::string_view text, const Suffixes& known, bool& has_unit) {
+    std::string_view rest;
+    const auto number = text.empty() ? std::nullopt : leading_number(text, rest);
+    has_unit = !rest.empty();
+    if (!number || !has_unit) return number;
+    const auto factor = factor_of(known, rest);
+    std::int64_t product = 0;
+    if (!factor || __builtin_mul_overflow(*number, *factor, &product)) return std::nullopt;
+    return product;
+}
+
 std::int64_t unit_in_ms(const property& p) { return p.unit == "s" ? 1'000 : 1; }
 
 // The number in the property's unit; nothing if it is none.
 std::optional<std::int64_t> parse_number(const property& p, std::string_view text) {
-    std::string_view rest;
-    const auto number = text.empty() ? std::nullopt : leading_number(text, rest);
-    if (!number) return std::nullopt;
-    if (rest.empty()) return number;
-    std::optional<std::int64_t> factor;
-    if (p.kind == property_kind::bytes) factor = factor_of(byte_suffixes, rest);
-    if (p.kind == property_kind::duration) factor = factor_of(duration_suffixes, rest);
-    std::int64_t product = 0;
-    if (!factor || __builtin_mul_overflow(*number, *factor, &product)) return std::nullopt;
-    if (p.kind != property_kind::duration) return product;
-    if (product % unit_in_ms(p) != 0) return std::nullopt;
-    return product / unit_in_ms(p);
+    bool has_unit = false;
+    if (p.kind == property_kind::bytes) return parse_bytes(text);
+    if (p.kind != property_kind::duration) return scaled_number(text, std::array<suffix, 0>{}, has_unit);
+    const auto number = scaled_number(text, duration_suffixes, has_unit);
+    if (!number || !has_unit) return number;
+    if (*number % unit_in_ms(p) != 0) return std::nullopt;
+    return *number / unit_in_ms(p);
 }
 
 std::optional<bool> parse_boolean(std::string_view text) {
@@ -137,6 +145,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> parse_bytes(std::string_view text) {
+    bool has_unit = false;
+    return scaled_number(text, byte_suffixes, has_unit);
+}
 
 std::string_view to_string(property_kind kind) {
     switch (kind) {

@@ -24,6 +24,9 @@ namespace runtime {
 enum class property_kind : std::uint8_t { integer, duration, bytes, boolean, text, address };
 std::string_view to_string(property_kind kind);
 
+// "4096", "64KiB", "16MiB", "1GiB": a number of bytes as the registry, and whatever else people write, has it.
+std::optional<std::int64_t> parse_bytes(std::string_view text);
+
 struct property {
     // Lower case, parts joined by dots: "admission.queued_max".
     std::string_view name;

@@ -20,7 +20,7 @@ void coordinator::leave(pipeline::execution& e) {
 }
 
 void coordinator::vacate(pipeline::execution& e) {
-    WEIR_ASSERT(e.has_seat && seated_ > 0);
+    WEIR_ALWAYS(e.has_seat && seated_ > 0, "who leaves a seat had one");
     e.has_seat = false;
     if (runtime::planted(runtime::planted_bug::seat_kept)) return;
     --seated_;

@@ -39,8 +39,6 @@ class network {
     void cut();
     // Runs `make(engine)` on a shard of the node, once the request has come there.
     void request(choose_door door, make_task make, settled then);
-    // Requests that are not settled yet.
-    [[nodiscard]] std::size_t under_way() const { return waiting_.size(); }
 
     // On the server's side, between two batches of a stream: waits until the client has read what was sent. False when
     // the connection broke, and what was sent is lost.

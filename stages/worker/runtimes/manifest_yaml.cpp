@@ -11,6 +11,7 @@
 #include <regex>
 #include <set>
 
+#include "runtime/base/config.hpp"
 #include "stages/worker/runtimes/manifest.hpp"
 
 namespace stages::worker::runtimes {
@@ -52,18 +53,18 @@ std::string unknown_placeholder(std::string_view text, bool knows_artifact) {
     return {};
 }
 
-// "4096", "64KiB", "1MiB", "2GiB".
+// Above 0, and small enough that limits can be added up.
 std::optional<std::uint64_t> parse_number(std::string_view text, bool is_bytes) {
-    std::uint64_t number = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (failed != std::errc{}) return std::nullopt;
-    const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-    unsigned shift = 0;
-    if (is_bytes && unit == "KiB") shift = 10;
-    if (is_bytes && unit == "MiB") shift = 20;
-    if (is_bytes && unit == "GiB") shift = 30;
-    if ((shift == 0 && !unit.empty()) || number > (1ULL << 50) >> shift || number == 0) return std::nullopt;
-    return number << shift;
+    constexpr std::int64_t most = 1LL << 50;
+    std::optional<std::int64_t> number;
+    if (is_bytes) {
+        number = runtime::parse_bytes(text);
+    } else if (std::int64_t plain = 0;
+               std::from_chars(text.data(), text.data() + text.size(), plain).ptr == text.data() + text.size()) {
+        number = plain;
+    }
+    if (!number || *number <= 0 || *number > most) return std::nullopt;
+    return static_cast<std::uint64_t>(*number);
 }
 
 // Walks one manifest and collects every mistake.
