@@ -87,7 +87,7 @@ std::optional<copied_manifest> read_copy(const std::string& directory) {
     char name[64];
     unsigned long long size = 0;
     unsigned crc = 0;
-    if (line == std::string::npos || line > 150) return std::nullopt;
+    if (line > 150) return std::nullopt;  // a longer line than any of ours, or none
     const std::string head = text.substr(0, line);
     if (std::sscanf(head.c_str(), "weir manifest copy 1 %63s %llu %8x", name, &size, &crc) != 3) return std::nullopt;
     copied_manifest out{name, text.substr(line + 1)};
