@@ -81,6 +81,8 @@ task<void> connection::run() {
         if (got == step::refused) co_await refuse(refusal_);
         if (got != step::head_complete) break;
         go_on = co_await serve();
+        // From out here, so that nothing of the request is kept through a stream's silence.
+        if (granted_ != nullptr) go_on = co_await stream();
         after_request();
         // Much sent at once must not keep the shard from everybody else.
         if (++served_ % requests_in_a_row == 0 && !in_.view().empty()) co_await runtime::yield();
@@ -169,7 +171,7 @@ task<bool> connection::serve() {
     request asked(head, body_, request_id_, who, *this);
     asked.parameters = std::move(found.parameters);
     auto made = co_await handle(asked, found);
-    if (made.stream && head_.verb == front_door::method::get) co_return co_await stream(std::move(made), who);
+    if (made.stream && head_.verb == front_door::method::get) co_return co_await prepare_stream(std::move(made), who);
     co_return co_await answer(std::move(made));
 }
 

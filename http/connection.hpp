@@ -44,6 +44,13 @@ class connection final : public client_link {
 
   private:
     enum class step : unsigned char { head_complete, refused, ended };
+    // A stream that was asked for, and may begin.
+    struct granted_stream {
+        std::unique_ptr<pipeline::subscription> from;
+        pipeline::principal who;
+        runtime::execution_id id;
+        std::string head;
+    };
 
     runtime::task<step> read_head();
     runtime::task<bool> serve();
@@ -51,7 +58,8 @@ class connection final : public client_link {
     runtime::task<response> handle(const request& asked, const route_match& found);
     runtime::task<bool> answer(response what);
     runtime::task<bool> answer_pieces(response what, answer_frame frame);
-    runtime::task<bool> stream(response what, const pipeline::principal& who);
+    runtime::task<bool> prepare_stream(response what, const pipeline::principal& who);
+    runtime::task<bool> stream();
     runtime::task<bool> move_to(server& other);
     runtime::task<void> refuse(front_door::refusal why);
 
@@ -80,6 +88,7 @@ class connection final : public client_link {
     bool finishing_ = false;  // after this answer it is enough
     bool keep_alive_ = true;
     bool moved_ = false;
+    std::unique_ptr<granted_stream> granted_;
     sse::event_stream* stream_ = nullptr;
     std::list<connection*>::iterator place_;
 };

@@ -39,7 +39,7 @@ task<bool> connection::move_to(server& other) {
     co_return false;
 }
 
-task<bool> connection::stream(response what, const pipeline::principal& who) {
+task<bool> connection::prepare_stream(response what, const pipeline::principal& who) {
     auto& here = owner_.here();
     const auto order = *what.stream;
     what.stream.reset();
@@ -56,11 +56,9 @@ task<bool> connection::stream(response what, const pipeline::principal& who) {
         nothing_left.status = 204;
         co_return co_await answer(std::move(nothing_left));
     }
-    const auto user = who.user_id;
     auto& quota = owner_.first().quota();
-    auto& quota_home = owner_.first().here().home;
-    const auto take = [&quota, user] { return quota.take(user); };
-    const auto granted = co_await runtime::submit(quota_home, take);
+    const auto take = [&quota, user = who.user_id] { return quota.take(user); };
+    const auto granted = co_await runtime::submit(owner_.first().here().home, take);
     if (granted != sse::stream_quota::verdict::granted) {
         from.value().reset();
         const auto why = too_many_streams(granted, here.config.limits);
@@ -73,24 +71,37 @@ task<bool> connection::stream(response what, const pipeline::principal& who) {
     frame.chunked = true;
     what.add_field("Cache-Control", "no-store");
     what.add_field("X-Accel-Buffering", "no");
-    std::string head;
-    append_head(head, what, frame);
+    granted_ = std::make_unique<granted_stream>();
+    granted_->from = std::move(from.value());
+    granted_->who = who;
+    granted_->id = order.id;
+    append_head(granted_->head, what, frame);
+    co_return false;
+}
+
+task<bool> connection::stream() {
+    auto& here = owner_.here();
     // Through the silence of a stream, a connection holds no more than it must.
     in_.take(in_.view().size());
     next_ = 0;
     in_.drop();
     std::string().swap(out_);
 
-    sse::event_stream stream(here, wire_, who, order.id, !head_.http_1_0);
+    const auto user = granted_->who.user_id;
+    sse::event_stream stream(here, wire_, std::move(granted_->who), granted_->id, !head_.http_1_0);
     stream_ = &stream;
     here.metrics.streams.add();
     here.metrics.streams_open.add(1);
     if (here.draining) stream.drain();
-    const bool whole = co_await stream.run(owner_.gate(), std::move(from.value()), std::move(head));
+    auto from = std::move(granted_->from);
+    auto head = std::move(granted_->head);
+    granted_.reset();
+    const bool whole = co_await stream.run(owner_.gate(), std::move(from), std::move(head));
     stream_ = nullptr;
     here.metrics.streams_open.add(-1);
+    auto& quota = owner_.first().quota();
     const auto give_back = [&quota, user] { quota.give_back(user); };
-    co_await runtime::submit(quota_home, give_back);
+    co_await runtime::submit(owner_.first().here().home, give_back);
     if (!whole) wire_.cut();
     co_return false;
 }

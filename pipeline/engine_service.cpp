@@ -356,6 +356,7 @@ task<outcome<void>> engine_service::cancel_here(principal who, execution_id id) 
     const auto asked = state_.transitions.request_cancellation(*e);
     if (!asked) co_return storage_failure(asked.error());
     e->cancel_program.request_stop();
+    saga_.cancelled(e);
     co_return co_await after_commit(e);
 }
 

@@ -70,7 +70,7 @@ class execution {
     std::uint32_t last_event = 0;
     storage::offset first_offset = 0;  // of its first record, blob pieces included
     storage::offset last_offset = 0;
-    std::optional<verdict_view> verdict;
+    runtime::boxed<verdict_view> verdict;
     std::vector<artifact_pieces> artifacts;  // one for each of the verdict's
     accepted_record spec;
     std::vector<record_place> places;
@@ -82,6 +82,7 @@ class execution {
     std::optional<admission_queue::ticket> place_in_queue;
     bool has_seat = false;
     bool concluding = false;      // blobs of its last record are being appended: no snapshot begins behind them
+    bool is_new = false;          // accepted in this life, and its document was not put yet
     bool in_archive = false;      // its document was taken: reads go there
     std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
     std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/engine.hpp"
+#include "runtime/base/boxed.hpp"
 #include "storage/api/archive.hpp"
 #include "storage/api/blobs.hpp"
 #include "storage/api/log.hpp"
@@ -74,7 +75,7 @@ struct accepted_record {
     retry_policy retry;
     std::map<std::string, std::string> labels;
     std::string traceparent;
-    std::optional<key_entry> key;
+    runtime::boxed<key_entry> key;
     struct file {
         std::string path;
         std::uint64_t bytes = 0;

@@ -98,6 +98,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     auto e = execution::make(home_, view);
     WEIR_ASSERT(e != nullptr && e->apply(view, true));
     e->kept_from = begins;
+    e->is_new = true;
     journal_.pin(partition, e->first_offset);
     table_.insert(e);
     return e;

@@ -49,7 +49,7 @@ task<bool> event_stream::run(runtime::gate& owner, std::unique_ptr<pipeline::sub
 // The client has nothing more to say; we read only to see it go.
 task<void> event_stream::watch_client() {
     constexpr std::size_t dropped_max = 64 * 1024;
-    std::array<char, 256> dropped;
+    std::array<char, 32> dropped;
     std::size_t total = 0;
     while (doing_ != doing::done) {
         const auto count = co_await wire_.read_some(dropped.data(), dropped.size(), runtime::steady_time::never());

@@ -12,11 +12,12 @@ void coordinator::enqueue(pipeline::execution& e) {
     hand_out();
 }
 
-void coordinator::leave(pipeline::execution& e) {
-    if (!e.place_in_queue) return;
+bool coordinator::leave(pipeline::execution& e) {
+    if (!e.place_in_queue) return false;
     WEIR_SOMETIMES(e.cancellation_requested, "a cancelled execution left the queue");
     queue_.remove(*e.place_in_queue);
     e.place_in_queue.reset();
+    return true;
 }
 
 void coordinator::vacate(pipeline::execution& e) {
@@ -28,30 +29,17 @@ void coordinator::vacate(pipeline::execution& e) {
 }
 
 void coordinator::hand_out() {
-    while (seats_ == 0 || seated_ < seats_) {
+    while (!closed_ && (seats_ == 0 || seated_ < seats_)) {
         const auto next = queue_.pop();
         if (!next) return;
-        const auto e = table_.find(*next);
+        auto e = table_.find(*next);
         WEIR_ALWAYS(e != nullptr, "who waits for a seat is in the table");
         e->place_in_queue.reset();
         e->has_seat = true;
         ++seated_;
-        e->changed.notify_all();
+        tell_(std::move(e));
     }
-}
-
-runtime::task<std::optional<coordinator::seat>> coordinator::seat_for(std::shared_ptr<pipeline::execution> e,
-                                                                      std::stop_token stop) {
-    const std::stop_callback on_stop(stop, [raw = e.get()] { raw->changed.notify_all(); });
-    WEIR_SOMETIMES(!e->has_seat, "an execution waited for a seat");
-    while (!e->has_seat && !e->cancellation_requested && !stop.stop_requested()) co_await e->changed.wait();
-    std::optional<seat> mine;
-    if (e->has_seat) mine.emplace(*this, e);
-    if (e->cancellation_requested || stop.stop_requested()) {
-        leave(*e);
-        mine.reset();
-    }
-    co_return mine;
+    WEIR_SOMETIMES(!closed_ && queue_.size() > 0, "an execution waited for a seat");
 }
 
 std::optional<std::uint64_t> coordinator::position(const pipeline::execution& e) const {

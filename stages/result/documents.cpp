@@ -57,6 +57,7 @@ storage::document document_of(const execution& e, std::vector<storage::record> r
     out.tenant = e.tenant;
     out.user = e.user;
     out.ended_at = *e.finished_at;
+    out.is_new = e.is_new;
     out.summary = pipeline::encode(summarize(e));
     out.chunks = cut(std::move(records));
     for (std::size_t i = 0; i < artifacts.size(); ++i) {

@@ -57,6 +57,8 @@ task<bool> hand_over::put_batch() {
         documents.push_back(std::move(*document));
         taken.push_back(std::move(e));
     }
+    // Whether the archive took them is not known where it does not answer well.
+    for (const auto& e : taken) e->is_new = false;
     // Until then only where they begin is kept of them.
     std::vector<std::pair<runtime::partition_id, storage::offset>> pins;
     pins.reserve(taken.size());

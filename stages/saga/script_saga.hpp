@@ -1,4 +1,5 @@
-// The saga of a script: the life of an execution from its place in the queue to the archive.
+// The saga of a script: the life of an execution from its place in the queue to the archive. While an execution is in
+// the queue, its place there is all that there is of its life; coroutines begin when its turn has come.
 #pragma once
 
 #include "pipeline/saga.hpp"
@@ -18,6 +19,7 @@ class script_saga final : public pipeline::saga {
                 result::hand_over& archive);
 
     void begin(std::shared_ptr<pipeline::execution> e) override;
+    void cancelled(std::shared_ptr<pipeline::execution> e) override;
     void hand_over(std::shared_ptr<pipeline::execution> e) override;
     [[nodiscard]] std::optional<std::uint64_t> queue_position(const pipeline::execution& e) const override;
     [[nodiscard]] std::size_t queued() const override { return seats_.queued(); }
@@ -27,9 +29,14 @@ class script_saga final : public pipeline::saga {
     runtime::task<void> stop(runtime::nanoseconds grace);
 
   private:
-    runtime::task<void> live(std::shared_ptr<pipeline::execution> e);
-    runtime::task<runtime::result<attempt_outcome>> next_attempt(std::shared_ptr<pipeline::execution> e);
-    runtime::task<void> wait_for_backoff(std::shared_ptr<pipeline::execution> e);
+    using outcome = runtime::result<attempt_outcome>;
+
+    void queue_up(std::shared_ptr<pipeline::execution> e);
+    runtime::task<void> queue_up_after_backoff(std::shared_ptr<pipeline::execution> e);
+    runtime::task<void> take_turn(std::shared_ptr<pipeline::execution> e);
+    runtime::task<outcome> run_in_seat(std::shared_ptr<pipeline::execution> e);
+    runtime::task<void> settle(std::shared_ptr<pipeline::execution> e, outcome came);
+    void settle_soon(std::shared_ptr<pipeline::execution> e, pipeline::verdict_view verdict);
 
     pipeline::shard_state& state_;
     coordinator::coordinator& seats_;

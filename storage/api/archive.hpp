@@ -28,6 +28,9 @@ struct document {
         std::string bytes;
     };
     std::vector<chunk> chunks;
+    // Its owner knows that it was never put before, in this life or an earlier one: the archive need not look for what
+    // it replaces.
+    bool is_new = false;
 };
 
 enum class archive_errc {

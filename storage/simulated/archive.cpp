@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "runtime/base/marks.hpp"
 #include "runtime/gate.hpp"
 #include "runtime/shard.hpp"
 
@@ -72,7 +73,9 @@ struct archive_service::state : std::enable_shared_from_this<state> {
     void take(document each) {
         const execution_id id = each.id;
         std::erase_if(removed, [&](const auto& gone) { return gone.second.what.id == id; });
-        if (const auto earlier = documents.find(id); earlier != documents.end()) unlist(earlier->second.what);
+        const auto earlier = documents.find(id);
+        WEIR_ALWAYS(!each.is_new || earlier == documents.end(), "what is said to be new was never put");
+        if (earlier != documents.end()) unlist(earlier->second.what);
         auto& kept = documents[id];
         // The same content again: what is durable stays durable.
         const bool durable = kept.sequence != 0 && kept.sequence <= durable_through;

@@ -89,8 +89,10 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     rocksdb::WriteBatch batch;
     archive_totals sum = state_->totals;
     for (const auto& [id, what] : each) {
-        const auto earlier = state_->forget_earlier(batch, *what, sum);
-        if (!earlier) return earlier.error();
+        if (!what->is_new) {
+            const auto earlier = state_->forget_earlier(batch, *what, sum);
+            if (!earlier) return earlier.error();
+        }
         add_document(batch, *what);
         ++sum.documents;
         sum.bytes += archive_keys::entry_of(*what).bytes;

@@ -88,9 +88,17 @@ std::string retention_key(runtime::utc_time end, runtime::execution_id id) {
     return key;
 }
 
-std::size_t index_prefix_length(std::string_view key) {
+std::size_t run_prefix_length(std::string_view key) {
     if (key.empty()) return 0;
-    const std::size_t length = key[0] == 't' ? 1 + uuid_bytes : key[0] == 'u' ? 1 + 2 * uuid_bytes : 0;
+    std::size_t length = 0;
+    switch (key[0]) {
+        case 'd':
+        case 'c':
+        case 'r': length = 1; break;
+        case 't': length = 1 + uuid_bytes; break;
+        case 'u': length = 1 + 2 * uuid_bytes; break;
+        default: break;
+    }
     return key.size() >= length ? length : 0;
 }
 

@@ -41,8 +41,8 @@ std::string behind(std::string prefix);
 // Before 1970 counts as 1970.
 std::string retention_key(runtime::utc_time end, runtime::execution_id id);
 
-// Length of what index keys of one list share; 0 for any other key.
-std::size_t index_prefix_length(std::string_view key);
+// Length of what keys share that come about in the order of time: those of one list, or of one kind. 0 for any other.
+std::size_t run_prefix_length(std::string_view key);
 
 std::optional<runtime::execution_id> id_at_end(std::string_view key);
 std::optional<std::uint32_t> first_event_at_end(std::string_view key);

@@ -23,17 +23,17 @@ namespace {
 // Values of this size and more lie in files of their own, so that a compaction does not copy them again and again.
 constexpr std::uint64_t separate_value_bytes_min = 4096;
 
-// Documents of one list come in the order of time: with this RocksDB remembers where the last one went in the memtable,
-// which halves the price of the two index keys.
-class index_prefixes final : public rocksdb::SliceTransform {
+// Keys of one kind, and of one list, come about in the order of time: with this RocksDB remembers where the last one
+// went in the memtable, which halves the price of the next.
+class run_prefixes final : public rocksdb::SliceTransform {
   public:
-    const char* Name() const override { return "weir.index_prefixes"; }
+    const char* Name() const override { return "weir.run_prefixes"; }
     rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), length_of(key)}; }
     bool InDomain(const rocksdb::Slice& key) const override { return length_of(key) != 0; }
 
   private:
     static std::size_t length_of(const rocksdb::Slice& key) {
-        return archive_keys::index_prefix_length({key.data(), key.size()});
+        return archive_keys::run_prefix_length({key.data(), key.size()});
     }
 };
 
@@ -99,13 +99,15 @@ rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush
     to.max_write_buffer_number = static_cast<int>(from.memtables_max);
     to.max_background_jobs = from.background_threads;
     to.max_open_files = from.open_files_max;
+    // The threads that RocksDB opens its files with cost a start more than the few files of a node do.
+    to.max_file_opening_threads = 1;
     to.bytes_per_sync = 1U << 20;
     to.compression = rocksdb::kLZ4Compression;
     to.enable_blob_files = true;
     to.min_blob_size = separate_value_bytes_min;
     to.blob_compression_type = rocksdb::kLZ4Compression;
     to.enable_blob_garbage_collection = true;
-    to.memtable_insert_with_hint_prefix_extractor = std::make_shared<index_prefixes>();
+    to.memtable_insert_with_hint_prefix_extractor = std::make_shared<run_prefixes>();
     to.allow_concurrent_memtable_write = false;  // with it RocksDB ignores the hints
     to.listeners.push_back(std::move(listener));
     // A checksum of every whole file, for `weir archive verify` and backups.

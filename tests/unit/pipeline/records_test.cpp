@@ -26,7 +26,7 @@ void expect_same(const verdict_view& a, const verdict_view& b) {
 
 TEST(records, accepted_comes_back_whole) {
     auto in = samples::accepted();
-    in.key.emplace();
+    in.key = key_entry();
     in.key->key[3] = 9;
     in.key->body_sha256[31] = 1;
     in.key->expires = {77};

@@ -144,6 +144,26 @@ TEST_P(archive_conformance, the_same_document_again_changes_nothing_and_is_confi
     rig->shards().run(0, [&] { return puts_again(rig->on(0)); });
 }
 
+task<void> puts_as_new(archive& a) {
+    auto fresh = numbered_document(9);
+    fresh.is_new = true;
+    co_await put_now(a, std::move(fresh));
+    // Its owner no longer knows whether it was taken.
+    co_await put_now(a, numbered_document(9));
+    auto other = numbered_document(10);
+    other.is_new = true;
+    co_await put_now(a, std::move(other));
+    const auto all = co_await listed(a, tenant_id("acme"), runtime::uuid(), std::nullopt, 10);
+    EXPECT_EQ(all, (numbers{10, 9}));
+    const auto events = co_await a.events(numbered_id(9), 1, 1000);
+    EXPECT_TRUE(events.has_value() && events->size() == 1);
+}
+
+TEST_P(archive_conformance, a_document_said_to_be_new_is_put_like_any_and_may_be_put_again) {
+    const auto rig = GetParam().make();
+    rig->shards().run(0, [&] { return puts_as_new(rig->on(0)); });
+}
+
 task<void> lists(archive& a) {
     // In no order, as executions end.
     for (const std::uint64_t number : {4, 1, 600, 3, 2, 5}) co_await put_now(a, numbered_document(number));
