@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <regex>
 
 #include "runtime/base/assert.hpp"
 
@@ -42,20 +43,27 @@ void check_program_limits(const settings& values, std::vector<std::string>& erro
     check("disk_bytes", values.limits_default.disk_bytes, values.limits_max.disk_bytes);
 }
 
-// "noop:MS"; the registry has checked the part before the colon.
+// "noop:MS" or "noop:MS,LINES/MS"; the registry has checked the part before the colon.
 void read_executor(const configuration& from, settings& values, std::vector<std::string>& errors) {
     const std::string& text = from.text("executor");
     values.executor.noop = text.starts_with("noop");
     const auto colon = text.find(':');
     if (colon == std::string::npos) return;
-    const std::string digits = text.substr(colon + 1);
-    const bool is_number = std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
-    if (!is_number || digits.size() > 8) {
-        errors.push_back(from.origin("executor").place + ": executor: \"" + text +
-                         "\" does not end in a number of milliseconds below 100000000");
+    static const std::regex form("([0-9]{1,8})(?:,([0-9]{1,4})/([0-9]{1,8}))?");
+    std::smatch parts;
+    const std::string behaviour = text.substr(colon + 1);
+    const bool fits = std::regex_match(behaviour, parts, form);
+    if (!fits || (parts[3].matched && std::stoll(parts[3]) == 0)) {
+        errors.push_back(
+            from.origin("executor").place + ": executor: behind \"noop:\" \"" + behaviour +
+            "\" is neither MS nor MS,LINES/MS, with milliseconds below 100000000, a period of at least 1 and "
+            "lines below 10000");
         return;
     }
-    values.executor.noop_duration = milliseconds(std::stoll(digits));
+    values.executor.noop_lasts = milliseconds(std::stoll(parts[1]));
+    if (!parts[2].matched) return;
+    values.executor.noop_lines = static_cast<std::uint32_t>(std::stoul(parts[2]));
+    values.executor.noop_period = milliseconds(std::stoll(parts[3]));
 }
 
 settings settings_of(const configuration& from, std::vector<std::string>& errors) {

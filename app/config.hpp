@@ -22,8 +22,10 @@ struct settings {
     std::size_t seats = 0;   // 0: eight per usable CPU within the memory there is
 
     struct executor_settings {
-        bool noop = false;              // else the sandbox
-        milliseconds noop_duration{0};  // how long each noop launch takes
+        bool noop = false;             // else the sandbox
+        milliseconds noop_lasts{0};    // how long each noop launch takes
+        std::uint32_t noop_lines = 0;  // that it prints
+        milliseconds noop_period{0};   // each
     } executor;
 
     struct sandbox_settings {

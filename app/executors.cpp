@@ -49,11 +49,12 @@ std::string group_name(const settings& values) {
 
 prepared_executor prepare_noop(const settings& values) {
     prepared_executor out;
-    const auto delay = values.executor.noop_duration;
-    out.description = "noop, " + std::to_string(delay.count()) + " ms";
+    const auto& asked = values.executor;
+    const stages::worker::noop_behaviour behaviour{asked.noop_lasts, asked.noop_lines, asked.noop_period};
+    out.description = "noop, " + std::to_string(asked.noop_lasts.count()) + " ms";
     // Without any it runs them all the same.
     out.runtimes = shown(runtimes::detect_runtimes(read_runtimes(values.runtimes.directory).manifests));
-    out.make_worker = [delay](runtime::shard&) { return std::make_unique<stages::worker::noop_worker>(delay); };
+    out.make_worker = [behaviour](runtime::shard&) { return std::make_unique<stages::worker::noop_worker>(behaviour); };
     return out;
 }
 

@@ -43,7 +43,8 @@ constexpr std::array table{
              .kind = text,
              .default_value = "sandbox",
              .choices = "sandbox|noop|noop:…",
-             .help = "Where programs run; noop concludes each launch at once, noop:MS after that many milliseconds."},
+             .help = "Where programs run; noop concludes each launch at once, noop:MS after that many milliseconds, "
+                     "noop:MS,LINES/MS prints so many lines each period meanwhile."},
     property{.name = "sandbox.limits",
              .kind = text,
              .default_value = "cgroup",

@@ -50,17 +50,27 @@ TEST(settings, take_the_named_flags) {
     EXPECT_EQ(got.values.shards, 2U);
     EXPECT_EQ(got.values.seats, 3U);
     EXPECT_TRUE(got.values.executor.noop);
-    EXPECT_EQ(got.values.executor.noop_duration, milliseconds(25));
+    EXPECT_EQ(got.values.executor.noop_lasts, milliseconds(25));
     EXPECT_TRUE(got.values.sandbox.weak_limits);
     EXPECT_TRUE(got.show_config);
     EXPECT_NE(got.shown.find("--sandbox-limits"), std::string::npos);
+}
+
+TEST(settings, noop_may_print) {
+    const auto got = load({"--executor", "noop:60000,8/250"});
+    EXPECT_EQ(got.errors, strings{});
+    EXPECT_EQ(got.values.executor.noop_lasts, milliseconds(60'000));
+    EXPECT_EQ(got.values.executor.noop_lines, 8U);
+    EXPECT_EQ(got.values.executor.noop_period, milliseconds(250));
 }
 
 TEST(settings, refuse_what_does_not_fit_together) {
     const auto default_above_max = load({"--limits.max.wall_ms=1s"});
     ASSERT_EQ(default_above_max.errors.size(), 1U);
     EXPECT_EQ(default_above_max.errors[0], "limits.default.wall_ms: 300000 is above limits.max.wall_ms, 1000");
-    EXPECT_EQ(load({"--executor=noop:x"}).errors.size(), 1U);
+    for (const char* wrong :
+         {"noop:x", "noop:", "noop:5,", "noop:5,8", "noop:5,8/0", "noop:5,10000/1", "noop:100000000"})
+        EXPECT_EQ(load({"--executor", wrong}).errors.size(), 1U) << wrong;
     EXPECT_EQ(load({"--executor=docker"}).errors.size(), 1U);
     EXPECT_EQ(load({"--data="}).errors.size(), 1U);
     EXPECT_EQ(load({"--config"}).errors.size(), 1U);

@@ -80,7 +80,7 @@ class life {
     }
     task<void> make(runtime::shard& home, runtime::milliseconds delay) {
         auto disk = make_disk(home);
-        auto worker = std::make_unique<stages::worker::noop_worker>(delay);
+        auto worker = std::make_unique<stages::worker::noop_worker>(stages::worker::noop_behaviour{delay});
         services_[home.id()] =
             std::make_unique<app::shard_services>(home, process_, std::move(disk), std::move(worker), "noop");
         co_return;

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/app/cli/captured_output.hpp"
 #include "tests/unit/http/client/scripted_server.hpp"
 
@@ -62,7 +63,8 @@ ended run(const scripted_server& server, strings arguments) {
 }
 
 std::string program() {
-    const std::string path = testing::TempDir() + "/weir-cli-test.py";
+    static const tests::temporary_directory folder;
+    const std::string path = folder.path() + "/program.py";
     std::ofstream(path) << "print()\n";
     return path;
 }

@@ -2,17 +2,18 @@
 
 #include <gtest/gtest.h>
 #include <simdjson.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "runtime/base/encoding.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace app::cli {
 namespace {
 
 std::string file_with(const std::string& name, const std::string& text) {
-    const std::string path = testing::TempDir() + "/weir-program-" + std::to_string(::getpid()) + name;
+    static const tests::temporary_directory folder;
+    const std::string path = folder.path() + "/" + name;
     std::ofstream(path, std::ios::binary) << text;
     return path;
 }
