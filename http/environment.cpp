@@ -15,7 +15,9 @@ server_metrics::server_metrics(runtime::metrics_registry& r)
       answers(),
       streams_open(r.make_gauge("weir_sse_streams_open", "Event streams being sent.")),
       streams(r.make_counter("weir_sse_streams_total", "Event streams begun.")),
-      events_sent(r.make_counter("weir_sse_events_sent_total", "Events written to subscribers.")) {
+      events_sent(r.make_counter("weir_sse_events_sent_total", "Events written to subscribers.")),
+      events_rendered(r.make_counter("weir_sse_events_rendered_total",
+                                     "Events written to subscribers whose frame was not at hand.")) {
     constexpr std::string_view help = "Answers by class of status.";
     answers[0] = &r.make_counter("weir_http_answers_total", help, {{"status", "other"}});
     for (std::size_t i = 1; i < 6; ++i)

@@ -6,6 +6,7 @@
 
 #include "http/api/execute_request.hpp"
 #include "http/server_config.hpp"
+#include "http/sse/frame_cache.hpp"
 #include "pipeline/engine.hpp"
 #include "runtime/base/metrics.hpp"
 #include "runtime/shard.hpp"
@@ -29,6 +30,7 @@ struct server_metrics {
     runtime::gauge& streams_open;
     runtime::counter& streams;
     runtime::counter& events_sent;
+    runtime::counter& events_rendered;
 };
 
 // Shard: its own only. Lives as long as its server.
@@ -50,6 +52,7 @@ struct environment {
     class backups* backups;               // null where none are made
     server_metrics metrics;
     api::execute_reader executes;
+    sse::frame_cache frames;
     bool draining = false;  // takes no new work
 
     void limit_reached(std::string_view name) { metrics.registry.limit_reached(name); }

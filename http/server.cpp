@@ -44,6 +44,17 @@ server::server(runtime::shard& home, pipeline::engine& engine, const server_conf
 
 server::~server() { WEIR_ASSERT(connections_.empty()); }
 
+error_code server::why_taken(std::uint16_t port) {
+    error_code ec;
+    const tcp::endpoint where(asio::ip::make_address(environment_.config.address, ec), port);
+    if (ec) return ec;
+    acceptor alone(runtime::executor(environment_.home));
+    alone.open(where.protocol(), ec);
+    if (!ec) alone.set_option(tcp::acceptor::reuse_address(true), ec);
+    if (!ec) alone.bind(where, ec);
+    return ec;
+}
+
 runtime::result<std::uint16_t> server::listen(std::uint16_t port) {
     error_code ec;
     const auto address = asio::ip::make_address(environment_.config.address, ec);

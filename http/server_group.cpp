@@ -40,6 +40,14 @@ task<void> server_group::drop_servers() {
 task<result<void>> server_group::start() {
     co_await make_servers();
     port_ = config_.port;
+    if (port_ != 0) {
+        const auto ask = [this] { return servers_[0]->why_taken(port_); };
+        const auto taken = co_await runtime::submit(*shards_[0], ask);
+        if (taken) {
+            co_await drop_servers();
+            co_return taken;
+        }
+    }
     for (std::size_t i = 0; i < servers_.size(); ++i) {
         const auto listen = [this, i] { return servers_[i]->listen(port_); };
         const auto bound = co_await runtime::submit(*shards_[i], listen);

@@ -19,14 +19,6 @@ constexpr std::size_t kept_bytes_max = 1024;  // of a stream that rests, for eac
 
 }  // namespace
 
-void append_frame(std::string& out, const runtime::execution_id& id, const pipeline::event& event) {
-    out += "id: ";
-    append_number(out, event.number);
-    out.append("\nevent: ").append(pipeline::to_string(event.type)).append("\ndata: ");
-    api::append_event_json(out, id, event);
-    out += "\n\n";
-}
-
 event_stream::event_stream(environment& here, wire& to, pipeline::principal who, runtime::execution_id id, bool chunked)
     : here_(here), wire_(to), who_(std::move(who)), id_(id), chunked_(chunked), pump_ended_(here.home) {}
 
@@ -106,7 +98,7 @@ task<void> event_stream::pump() {
 task<bool> event_stream::send_batch(pipeline::subscription::batch batch) {
     if (batch.reset && !co_await send_reset()) co_return false;
     for (const auto& event : batch.events) {
-        append_frame(frames_, id_, *event);
+        if (here_.frames.append(frames_, id_, *event)) here_.metrics.events_rendered.add();
         here_.metrics.events_sent.add();
         if (frames_.size() >= here_.config.limits.sse_write_bytes_max && !co_await flush()) co_return false;
     }

@@ -14,9 +14,6 @@
 
 namespace http::sse {
 
-// Adds one event's frame: id, event, data, and an empty line.
-void append_frame(std::string& out, const runtime::execution_id& id, const pipeline::event& event);
-
 // Shard: the execution's home. A subscriber holds a cursor, not a queue: nothing is read from the engine while a write
 // is in flight. Ends when the events have, the client goes, the client takes nothing for too long, or the server
 // drains.

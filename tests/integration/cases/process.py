@@ -60,6 +60,11 @@ def a_taken_port_is_named(context):
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refuses_to_start(context, [address], ["--listen", address])
+    # A server's shards share their port, but not with another server's.
+    server = context.own(executor="noop").start()
+    address = server.url.removeprefix("http://")
+    refuses_to_start(context, [address], ["--listen", address])
+    expect.equal(server.client.execute("a", wait_s=10).status, 200, "the first goes on")
 
 
 @case()
