@@ -69,7 +69,12 @@ void collect(result_view& out, const history::events& events, std::uint32_t last
 class live_subscription final : public subscription {
   public:
     live_subscription(shard_state& state, std::shared_ptr<execution> e, std::uint32_t after)
-        : state_(state), execution_(std::move(e)), cursor_(after) {}
+        : state_(state), execution_(std::move(e)), cursor_(after) {
+        ++execution_->followers;
+    }
+    live_subscription(const live_subscription&) = delete;
+    live_subscription& operator=(const live_subscription&) = delete;
+    ~live_subscription() override { --execution_->followers; }
 
     task<outcome<batch>> next(std::size_t bytes_max, runtime::steady_time deadline) override {
         batch out;
@@ -86,28 +91,18 @@ class live_subscription final : public subscription {
                 out.end = true;
                 co_return out;
             }
-            const auto news = co_await wait(deadline);
-            if (!news) co_return storage_failure(news.error());
-            if (*news == wait_end::deadline) co_return out;
+            if (cursor_ < execution_->last_event) {
+                // The next event was appended but is not durable yet. A full disk heals; the stream waits through it.
+                const auto why = state_.journal.health();
+                if (why && why != storage::log_errc::no_space) co_return storage_failure(why);
+                state_.transitions.announce(execution_);
+            }
+            const bool changed = co_await execution_->changed.wait_until(deadline);
+            if (!changed) co_return out;
         }
     }
 
   private:
-    task<runtime::result<wait_end>> wait(runtime::steady_time deadline) {
-        if (cursor_ < execution_->last_event) {
-            // The next event was appended but is not durable yet.
-            const auto place = std::partition_point(
-                execution_->places.begin(), execution_->places.end(),
-                [&](const record_place& p) { return p.first_event + p.event_count <= cursor_ + 1; });
-            const auto durable = co_await state_.journal.durable_until(execution_->partition, place->at, deadline);
-            // A full disk heals; the stream waits through it.
-            if (durable || durable.error() != storage::log_errc::no_space) co_return durable;
-        }
-        const bool changed = co_await execution_->changed.wait_until(deadline);
-        if (changed) co_return wait_end::came;
-        co_return wait_end::deadline;
-    }
-
     shard_state& state_;
     std::shared_ptr<execution> execution_;
     std::uint32_t cursor_;

@@ -353,7 +353,7 @@ task<outcome<void>> engine_service::cancel_here(principal who, execution_id id) 
         if (!gone) co_return gone.error();
     }
     if (!e || e->is_ended()) co_return make_failure(failure_code::already_finished, "the execution has ended");
-    const auto asked = state_.transitions.request_cancellation(*e);
+    const auto asked = state_.transitions.request_cancellation(e);
     if (!asked) co_return storage_failure(asked.error());
     e->cancel_program.request_stop();
     saga_.cancelled(e);

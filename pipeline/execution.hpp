@@ -83,12 +83,14 @@ class execution {
     bool has_seat = false;
     bool concluding = false;      // blobs of its last record are being appended: no snapshot begins behind them
     bool is_new = false;          // accepted in this life, and its document was not put yet
+    bool announced = false;       // `changed` will tell of what was appended last
+    std::uint32_t followers = 0;  // subscriptions; who else waits on `changed`, waits for the end
     bool in_archive = false;      // its document was taken: reads go there
     std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
     std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended
     std::optional<std::list<execution_id>::iterator> place_by_age;  // the table's
     std::stop_source cancel_program;                                // ends the running attempt
-    runtime::event changed;                                         // a record was appended or became durable
+    runtime::event changed;                                         // records became durable, or never will
 
     explicit execution(runtime::shard& home) : changed(home) {}
 

@@ -82,6 +82,13 @@ task<result<wait_end>> journal::durable_until(partition_id partition, offset at,
     co_return wait_end::came;
 }
 
+void journal::when_durable(partition_id partition, offset at, runtime::unique_function<void()> then) {
+    auto& where = state(partition);
+    if (at <= where.durable || failed_) return home_.post(std::move(then));
+    log_.hurry();
+    enlist(where, at, true, [then = std::move(then)](error_code) mutable { then(); });
+}
+
 void journal::committed(partition_id partition, offset through) {
     auto& where = state(partition);
     WEIR_ALWAYS(through >= where.durable, "what is durable never shrinks");

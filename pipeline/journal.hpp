@@ -7,6 +7,7 @@
 
 #include "runtime/shard.hpp"
 #include "runtime/completion.hpp"
+#include "runtime/base/unique_function.hpp"
 #include "runtime/event.hpp"
 #include "storage/api/log.hpp"
 
@@ -43,6 +44,9 @@ class journal final : public storage::log_listener {
                                                            runtime::steady_time deadline);
     // As durable(), but waits through a full disk.
     runtime::task<runtime::result<void>> durable_patiently(runtime::partition_id partition, storage::offset at);
+
+    // Calls `then` from the ready list, once: when `at` is durable, or the log has failed for good. Hurries the log.
+    void when_durable(runtime::partition_id partition, storage::offset at, runtime::unique_function<void()> then);
 
     // An entity's records from `first` on are needed, until it is let go.
     void pin(runtime::partition_id partition, storage::offset first);

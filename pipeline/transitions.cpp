@@ -104,15 +104,25 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     return e;
 }
 
-void transitions::fold(execution& e, const storage::record_header& stored, std::string_view payload) {
+void transitions::fold(const std::shared_ptr<execution>& e, const storage::record_header& stored,
+                       std::string_view payload) {
     const storage::record_view view{stored, payload};
-    WEIR_ALWAYS(e.apply(view, true), "what was just appended can be folded");
-    if (e.is_ended()) {
-        table_.ended(e);
-        finished_[static_cast<std::size_t>(e.status) - static_cast<std::size_t>(status::completed)]->add();
+    WEIR_ALWAYS(e->apply(view, true), "what was just appended can be folded");
+    if (e->is_ended()) {
+        table_.ended(*e);
+        finished_[static_cast<std::size_t>(e->status) - static_cast<std::size_t>(status::completed)]->add();
     }
-    e.shrink_window(journal_.durable_through(e.partition), window_bytes_max_);
-    e.changed.notify_all();
+    e->shrink_window(journal_.durable_through(e->partition), window_bytes_max_);
+    if (e->changed.waiting() > 0 && (e->followers > 0 || e->is_ended())) announce(e);
+}
+
+void transitions::announce(const std::shared_ptr<execution>& e) {
+    if (e->announced) return;
+    e->announced = true;
+    journal_.when_durable(e->partition, e->last_offset, [e] {
+        e->announced = false;
+        e->changed.notify_all();
+    });
 }
 
 task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type type, std::uint16_t event_count,
@@ -128,13 +138,13 @@ task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type
         // The execution may have changed while we waited: its header is made anew.
         stored = journal_.append(e->next_header(type, event_count), payload);
     }
-    fold(*e, *stored, payload);
+    fold(e, *stored, payload);
     co_return result<void>();
 }
 
-result<void> transitions::request_cancellation(execution& e) {
-    if (e.cancellation_requested || e.is_ended()) return {};
-    const auto stored = journal_.append(e.next_header(record_type::cancellation_requested, 1), {});
+result<void> transitions::request_cancellation(const std::shared_ptr<execution>& e) {
+    if (e->cancellation_requested || e->is_ended()) return {};
+    const auto stored = journal_.append(e->next_header(record_type::cancellation_requested, 1), {});
     if (!stored) return stored.error();
     fold(e, *stored, {});
     return {};

@@ -25,7 +25,7 @@ class transitions {
     runtime::result<std::shared_ptr<execution>> accept(const principal& who, script_request request, execution_id id,
                                                        std::optional<key_entry> key);
     // Appends the event of a cancellation, once. Does nothing when it was asked for before.
-    runtime::result<void> request_cancellation(execution& e);
+    runtime::result<void> request_cancellation(const std::shared_ptr<execution>& e);
 
     // The intention to start the present attempt, durable when this returns: its number is never started again.
     runtime::task<runtime::result<void>> schedule(std::shared_ptr<execution> e);
@@ -37,6 +37,10 @@ class transitions {
     runtime::task<runtime::result<void>> conclude(std::shared_ptr<execution> e, verdict_view verdict,
                                                   std::vector<std::string> artifacts = {});
 
+    // Lets `changed` tell when what was appended last is durable: who follows an execution may see it only then. A
+    // transition does so itself where a follower waits already, and the last one where anybody does.
+    void announce(const std::shared_ptr<execution>& e);
+
   private:
     runtime::task<runtime::result<void>> append(std::shared_ptr<execution> e, record_type type,
                                                 std::uint16_t event_count, std::string payload);
@@ -44,7 +48,7 @@ class transitions {
     runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string_view bytes);
     // The same of bytes that nobody else needs: few of them move into the record.
     runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string&& bytes);
-    void fold(execution& e, const storage::record_header& stored, std::string_view payload);
+    void fold(const std::shared_ptr<execution>& e, const storage::record_header& stored, std::string_view payload);
 
     runtime::shard& home_;
     journal& journal_;

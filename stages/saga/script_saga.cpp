@@ -67,7 +67,8 @@ task<void> script_saga::queue_up_after_backoff(std::shared_ptr<execution> e) {
 }
 
 void script_saga::cancelled(std::shared_ptr<execution> e) {
-    if (seats_.leave(*e)) settle_soon(std::move(e), cancelled_before_start());
+    if (seats_.leave(*e)) return settle_soon(std::move(e), cancelled_before_start());
+    e->changed.notify_all();  // it may wait for the time of its next attempt
 }
 
 task<void> script_saga::take_turn(std::shared_ptr<execution> e) {
