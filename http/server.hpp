@@ -32,8 +32,8 @@ class server {
 
     // The servers of all shards, by their place in `shards`; before start().
     void know(std::vector<server*> peers) { peers_ = std::move(peers); }
-    // Why nobody can listen at this port, if so. The shards share it, and so would another server of the same user, which
-    // then got half of the clients: who asks for the port alone is refused it while anybody listens there.
+    // Why nobody can listen at this port, if so. The shards share it, and so would another server of the same user,
+    // which then got half of the clients: who asks for the port alone is refused it while anybody listens there.
     runtime::error_code why_taken(std::uint16_t port);
     // Binds to the configured address and this port, or a free one for 0; answers the port.
     runtime::result<std::uint16_t> listen(std::uint16_t port);

@@ -1,5 +1,5 @@
-// The frames of the latest events, as text/event-stream has them: who subscribes to one execution gets the same bytes, so
-// that they are rendered once for ten thousand subscribers.
+// The frames of the latest events, as text/event-stream has them: who subscribes to one execution gets the same bytes,
+// so they are rendered once for ten thousand subscribers.
 #pragma once
 
 #include <array>

@@ -1,10 +1,11 @@
-// crash_points [--every [--kinds N] [--share N] [--operations N]] [--images N] [--seed S] [--jobs N] [--lying-disk]
-//              [--expect-failure] [--only POINT KIND [THEN KIND]]
+// crash_points [--every [--kinds N] [--share N] [--operations N] [--from M] [--moments N]] [--images N] [--seed S]
+//              [--jobs N] [--lying-disk] [--expect-failure] [--only POINT KIND [THEN KIND]]
 //
 // --every: a scripted run of the whole engine is killed at each write, sync, create, rename and remove of the simulated
 // disk, when it begins and when it takes effect, in four ways each; and at each moment the recovery from one of them is
 // killed again at each such moment of its own, whereupon the next recovery must succeed. With --kinds N only
-// so many of the four ways are tried at each moment, in turn; with --share N the second level is tried at every Nth.
+// so many of the four ways are tried at each moment, in turn; with --share N the second level is tried at every Nth;
+// with --from and --moments only N moments from the Mth on, so that the whole can be done in parts.
 // --images: so many losses of power at random moments of runs with further seeds.
 #include <malloc.h>
 
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <string_view>
 
@@ -33,6 +35,8 @@ struct arguments {
     bool every = false;
     std::uint64_t kinds = crash_kinds;
     std::uint64_t share = 1;
+    std::uint64_t from = 0;
+    std::uint64_t moments = nowhere;
     std::uint64_t images = 0;
     std::uint64_t jobs = 2;
     bool expect_failure = false;
@@ -41,6 +45,7 @@ struct arguments {
     std::uint64_t point = nowhere, kind = nowhere, then = nowhere, then_kind = nowhere;
 
     [[nodiscard]] bool wants(std::uint64_t number, std::uint64_t how) const {
+        if (number < from || number - from >= moments) return false;
         return point == nowhere || (point == number && kind == how);
     }
     [[nodiscard]] bool wants_then(std::uint64_t number, std::uint64_t how) const {
@@ -63,6 +68,8 @@ arguments parse(int argc, char** argv) {
         if (flag == "--every") out.every = true;
         if (flag == "--kinds") out.kinds = number();
         if (flag == "--share") out.share = std::max<std::uint64_t>(1, number());
+        if (flag == "--from") out.from = number();
+        if (flag == "--moments") out.moments = number();
         if (flag == "--operations") out.history.operations = number();
         if (flag == "--images") out.images = number();
         if (flag == "--seed") out.history.seed = number();
@@ -115,13 +122,31 @@ bool recover(crash_history& after, const std::string& where, std::optional<std::
     return judge(after, where, counts) && failed == 0;
 }
 
+// A line now and then, for whoever waits an hour.
+class progress {
+  public:
+    void tell(std::uint64_t moment, const tally& counts) {
+        const auto now = ::time(nullptr);
+        if (now < next_) return;
+        next_ = now + 30;
+        std::fprintf(stderr, "at moment %llu: %llu crashes, %llu in recoveries\n",
+                     static_cast<unsigned long long>(moment), static_cast<unsigned long long>(counts.first),
+                     static_cast<unsigned long long>(counts.second));
+    }
+
+  private:
+    time_t next_ = ::time(nullptr) + 30;
+};
+
 bool every_point(const arguments& args) {
     const tests::shared_value<tally> counts;
     tests::child_processes children(args.jobs, 3600);
     crash_history run(args.history);
     std::uint64_t point = 0;
+    progress shown;
     while (run.broken().empty() && run.advance()) {
         ++counts->changes;
+        shown.tell(point, *counts);
         for (std::size_t kind = 0; kind < crash_kinds && children.failed() < 10; ++kind) {
             // With fewer than all ways at each moment, they come in turn.
             const bool its_turn = (kind + crash_kinds - point % crash_kinds) % crash_kinds < args.kinds;
