@@ -177,6 +177,26 @@ task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, ru
     co_return true;
 }
 
+task<outcome<std::optional<result_view>>> engine_service::result_in_time(principal who, execution_id id,
+                                                                         runtime::steady_time deadline) {
+    auto there = [home = &engine_of(id), who = std::move(who), id, deadline]() mutable {
+        return home->result_in_time_here(std::move(who), id, deadline);
+    };
+    co_return co_await runtime::submit(shard_of(id), std::move(there));
+}
+
+task<outcome<std::optional<result_view>>> engine_service::result_in_time_here(principal who, execution_id id,
+                                                                              runtime::steady_time deadline) {
+    const auto ended = co_await wait_here(who, id, deadline);
+    if (!ended) co_return ended.error();
+    std::optional<result_view> out;
+    if (!*ended) co_return out;
+    auto view = co_await result_here(std::move(who), id);
+    if (!view) co_return view.error();
+    out = std::move(*view);
+    co_return out;
+}
+
 task<outcome<result_view>> engine_service::result_of(principal who, execution_id id) {
     auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
         return home->result_here(std::move(who), id);
@@ -213,7 +233,9 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
         out.verdict = std::move(gone->verdict);
     }
     std::uint32_t cursor = 0;
-    while (cursor < last_event) {
+    while (true) {
+        if (e) cursor = state_.history.before_next_output(*e, cursor);
+        if (cursor >= last_event) break;
         runtime::result<history::events> events = history::events();
         if (e) {
             events = co_await state_.history.read(e, cursor, result_read_bytes);

@@ -49,6 +49,8 @@ class engine_service final : public engine {
     task<outcome<result_view>> result_of(principal who, execution_id id) override;
     task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) override;
     task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) override;
+    task<outcome<std::optional<result_view>>> result_in_time(principal who, execution_id id,
+                                                             runtime::steady_time deadline) override;
     task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,
                                   std::size_t limit) override;
     task<outcome<void>> cancel(principal who, execution_id id) override;
@@ -79,6 +81,8 @@ class engine_service final : public engine {
     task<outcome<result_view>> result_here(principal who, execution_id id);
     task<outcome<std::string>> artifact_here(principal who, execution_id id, std::uint32_t number);
     task<outcome<bool>> wait_here(principal who, execution_id id, runtime::steady_time deadline);
+    task<outcome<std::optional<result_view>>> result_in_time_here(principal who, execution_id id,
+                                                                  runtime::steady_time deadline);
     task<outcome<void>> cancel_here(principal who, execution_id id);
     task<std::vector<execution_view>> list_here(principal who, list_filter filter, std::optional<execution_id> below,
                                                 std::size_t limit);

@@ -78,6 +78,17 @@ task<result<std::vector<storage::record>>> history::load(std::shared_ptr<executi
     co_return out;
 }
 
+std::uint32_t history::before_next_output(const execution& e, std::uint32_t after) const {
+    for (std::size_t place = place_after(e, after); place < e.places.size(); ++place) {
+        const auto& here = e.places[place];
+        const bool other =
+            here.kept && here.kept->record.header.type != static_cast<std::uint16_t>(record_type::output);
+        if (!other) return after;
+        after = here.first_event + here.event_count - 1;
+    }
+    return after;
+}
+
 task<result<history::events>> history::read(std::shared_ptr<execution> e, std::uint32_t after, std::size_t bytes_max) {
     events out;
     std::size_t bytes = 0;

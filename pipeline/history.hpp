@@ -22,7 +22,10 @@ class history {
     // is none now.
     runtime::task<runtime::result<events>> read(std::shared_ptr<execution> e, std::uint32_t after,
                                                 std::size_t bytes_max);
-    // The same for an execution that only the archive knows.
+    // The last event after `after` behind which there may be output: for who wants nothing else, and need not look at
+    // records that memory knows to be of other kinds.
+    [[nodiscard]] std::uint32_t before_next_output(const execution& e, std::uint32_t after) const;
+    // The same as read(), for an execution that only the archive knows.
     runtime::task<runtime::result<events>> read_archived(execution_id id, std::uint32_t after, std::size_t bytes_max);
     // All records of an ended execution, blob pieces first, for its document.
     runtime::task<runtime::result<std::vector<storage::record>>> records(std::shared_ptr<execution> e);

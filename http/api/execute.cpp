@@ -24,14 +24,14 @@ std::optional<problem> wrong_headers(const request& asked) {
     return std::nullopt;
 }
 
-// True when it ended; false when the time was up, the client gone or the server on its way out.
-task<outcome<bool>> wait_for_end(environment& here, const request& asked, pipeline::execution_id id,
-                                 steady_time until) {
+// Nothing when the time was up, the client gone or the server on its way out.
+task<outcome<std::optional<pipeline::result_view>>> wait_for_result(environment& here, const request& asked,
+                                                                    pipeline::execution_id id, steady_time until) {
     while (true) {
         const steady_time slice = std::min(until, here.home.time().steady() + look_interval);
-        auto ended = co_await here.engine.wait_for_end(asked.who, id, slice);
-        if (ended.has_error() || ended.value()) co_return ended;
-        if (slice == until || here.draining || asked.link.gone()) co_return ended;
+        auto result = co_await here.engine.result_in_time(asked.who, id, slice);
+        if (result.has_error() || result.value()) co_return result;
+        if (slice == until || here.draining || asked.link.gone()) co_return result;
     }
 }
 
@@ -48,11 +48,9 @@ response accepted_response(const pipeline::accepted& accepted) {
 task<std::optional<response>> result_in_time(environment& here, const request& asked, pipeline::execution_id id,
                                              std::uint64_t wait_s) {
     const auto seconds = runtime::seconds(std::min(wait_s, here.config.limits.wait_s_max));
-    const auto ended = co_await wait_for_end(here, asked, id, here.home.time().steady() + seconds);
-    if (ended.has_error() || !ended.value()) co_return std::nullopt;
-    auto view = co_await here.engine.result_of(asked.who, id);
-    if (view.has_error()) co_return std::nullopt;
-    auto out = result_response(std::move(view.value()));
+    auto view = co_await wait_for_result(here, asked, id, here.home.time().steady() + seconds);
+    if (view.has_error() || !view.value()) co_return std::nullopt;
+    auto out = result_response(std::move(*view.value()));
     out.add_field("Preference-Applied", "wait");
     out.add_field("Location", "/api/v1/executions/" + id.to_string());
     co_return out;

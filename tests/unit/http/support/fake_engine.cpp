@@ -254,6 +254,19 @@ task<outcome<bool>> fake_engine::wait_for_end(pipeline::principal, execution_id 
     co_return co_await submit(home_of(id), wait);
 }
 
+task<outcome<std::optional<pipeline::result_view>>> fake_engine::result_in_time(pipeline::principal who,
+                                                                                execution_id id,
+                                                                                runtime::steady_time deadline) {
+    std::optional<pipeline::result_view> out;
+    const auto ended = co_await wait_for_end(who, id, deadline);
+    if (ended.has_error()) co_return ended.error();
+    if (!ended.value()) co_return out;
+    auto result = co_await result_of(std::move(who), id);
+    if (result.has_error()) co_return result.error();
+    out = std::move(result.value());
+    co_return out;
+}
+
 task<outcome<pipeline::list_page>> fake_engine::list(pipeline::principal, pipeline::list_filter filter,
                                                      std::optional<execution_id> below, std::size_t limit) {
     std::vector<pipeline::execution_view> all;
