@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "http/attach/session.hpp"
 #include "http/front_door/grammar.hpp"
 #include "http/server.hpp"
 #include "http/sse/event_stream.hpp"
@@ -348,6 +349,7 @@ void connection::after_request() {
 
 void connection::drain() {
     if (stream_ != nullptr) stream_->drain();
+    if (session_ != nullptr) session_->drain();
 }
 
 void connection::finish() {
@@ -358,6 +360,7 @@ void connection::finish() {
 
 void connection::cut() {
     if (stream_ != nullptr) stream_->abandon();
+    if (session_ != nullptr) session_->abandon();
     wire_.cut();
 }
 

@@ -17,6 +17,9 @@
 namespace http {
 
 class server;
+namespace attach {
+class session;
+}
 namespace sse {
 class event_stream;
 }
@@ -60,6 +63,9 @@ class connection final : public client_link {
     runtime::task<bool> answer_pieces(response what, answer_frame frame);
     runtime::task<bool> prepare_stream(response what, const pipeline::principal& who);
     runtime::task<bool> stream();
+    runtime::task<bool> attach(stream_order order, const pipeline::principal& who);
+    runtime::task<std::optional<problem>> take_stream_place(runtime::uuid user);
+    runtime::task<void> give_stream_place_back(runtime::uuid user);
     runtime::task<bool> move_to(server& other);
     runtime::task<void> refuse(front_door::refusal why);
 
@@ -90,6 +96,7 @@ class connection final : public client_link {
     bool moved_ = false;
     std::unique_ptr<granted_stream> granted_;
     sse::event_stream* stream_ = nullptr;
+    attach::session* session_ = nullptr;
     std::list<connection*>::iterator place_;
 };
 

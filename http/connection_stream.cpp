@@ -39,12 +39,30 @@ task<bool> connection::move_to(server& other) {
     co_return false;
 }
 
+// Nothing: it has a place among the node's streams.
+task<std::optional<problem>> connection::take_stream_place(runtime::uuid user) {
+    auto& quota = owner_.first().quota();
+    const auto take = [&quota, user] { return quota.take(user); };
+    const auto granted = co_await runtime::submit(owner_.first().here().home, take);
+    if (granted == sse::stream_quota::verdict::granted) co_return std::nullopt;
+    auto why = too_many_streams(granted, owner_.here().config.limits);
+    owner_.here().limit_reached(why.limit);
+    co_return why;
+}
+
+task<void> connection::give_stream_place_back(runtime::uuid user) {
+    auto& quota = owner_.first().quota();
+    const auto give_back = [&quota, user] { quota.give_back(user); };
+    co_await runtime::submit(owner_.first().here().home, give_back);
+}
+
 task<bool> connection::prepare_stream(response what, const pipeline::principal& who) {
     auto& here = owner_.here();
     const auto order = *what.stream;
     what.stream.reset();
     auto& home = here.engine.home_of(order.id);
     if (&home != &here.home) co_return co_await move_to(owner_.peer_on(home));
+    if (!order.websocket_accept.empty()) co_return co_await attach(order, who);
 
     auto from = co_await here.engine.subscribe(who, order.id, order.after);
     if (from.has_error()) {
@@ -56,14 +74,10 @@ task<bool> connection::prepare_stream(response what, const pipeline::principal& 
         nothing_left.status = 204;
         co_return co_await answer(std::move(nothing_left));
     }
-    auto& quota = owner_.first().quota();
-    const auto take = [&quota, user = who.user_id] { return quota.take(user); };
-    const auto granted = co_await runtime::submit(owner_.first().here().home, take);
-    if (granted != sse::stream_quota::verdict::granted) {
+    const auto refused = co_await take_stream_place(who.user_id);
+    if (refused) {
         from.value().reset();
-        const auto why = too_many_streams(granted, here.config.limits);
-        here.limit_reached(why.limit);
-        co_return co_await answer(problem_response(why, request_id_));
+        co_return co_await answer(problem_response(*refused, request_id_));
     }
 
     keep_alive_ = false;
@@ -99,9 +113,7 @@ task<bool> connection::stream() {
     const bool whole = co_await stream.run(owner_.gate(), std::move(from), std::move(head));
     stream_ = nullptr;
     here.metrics.streams_open.add(-1);
-    auto& quota = owner_.first().quota();
-    const auto give_back = [&quota, user] { quota.give_back(user); };
-    co_await runtime::submit(owner_.first().here().home, give_back);
+    co_await give_stream_place_back(user);
     if (!whole) wire_.cut();
     co_return false;
 }

@@ -31,6 +31,9 @@ struct server_metrics {
     runtime::counter& streams;
     runtime::counter& events_sent;
     runtime::counter& events_rendered;
+    runtime::gauge& attached;
+    runtime::counter& attachments;
+    runtime::counter& attach_messages;
 };
 
 // Shard: its own only. Lives as long as its server.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "http/api/admin.hpp"
+#include "http/api/attach.hpp"
 #include "http/api/backups.hpp"
 #include "http/api/documents.hpp"
 #include "http/api/events.hpp"
@@ -26,6 +27,7 @@ constexpr std::array table = {
     route{method::get, "/api/v1/executions/{id}/output/stdout", "get_stdout", api::get_stdout},
     route{method::get, "/api/v1/executions/{id}/output/stderr", "get_stderr", api::get_stderr},
     route{method::get, "/api/v1/executions/{id}/artifacts/{artifact_id}", "get_artifact", api::get_artifact},
+    route{method::get, "/api/v1/executions/{id}/attach", "attach_execution", api::attach_execution},
     route{method::post, "/api/v1/executions/{id}/cancel", "cancel_execution", api::cancel_execution, true},
     route{method::get, "/api/v1/events/executions/{id}", "stream_events", api::stream_events},
     route{method::get, "/api/v1/k8s-limits", "get_limits", api::get_limits},

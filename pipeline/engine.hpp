@@ -63,6 +63,24 @@ inline constexpr std::size_t outputs_max = 32;
 inline constexpr std::uint64_t artifact_bytes_max = 8ULL << 20;    // each
 inline constexpr std::uint64_t artifacts_bytes_max = 16ULL << 20;  // of one execution
 
+// Of clients that type to a running program.
+inline constexpr std::size_t attach_input_bytes_max = 64 * 1024;  // that wait for the program
+inline constexpr std::size_t attach_clients_max = 8;              // of one execution at once
+inline constexpr std::uint16_t terminal_rows_max = 1000;
+inline constexpr std::uint16_t terminal_columns_max = 1000;
+
+struct terminal_size {
+    std::uint16_t rows = 24;
+    std::uint16_t columns = 80;
+    friend bool operator==(const terminal_size&, const terminal_size&) = default;
+};
+
+// A program whose standard input stays open for clients that attach.
+struct interactive_input {
+    std::optional<terminal_size> terminal;  // it runs on a terminal of this size at first; else it reads a pipe
+    friend bool operator==(const interactive_input&, const interactive_input&) = default;
+};
+
 // A file that lies in the work directory before the program starts.
 struct input_file {
     std::string path;  // relative
@@ -104,6 +122,7 @@ struct script_request {
     std::string standard_input;
     std::vector<input_file> files;
     std::vector<std::string> outputs;  // paths of what is kept when the program has ended
+    std::optional<interactive_input> interactive;
     enum priority priority = priority::normal;
     script_limits limits;
     retry_policy retry;
@@ -289,6 +308,8 @@ struct operator_limits {
     bool any_runtime = false;  // the noop executor accepts every pair
 };
 
+class attachment;
+
 // Shard: one instance per shard; its calls may be made there for any execution, they travel to the home shard. Output
 // commit holds for every answer: it was caused by durable records only.
 class engine {
@@ -319,6 +340,9 @@ class engine {
     // Null when the execution has ended and `after` is its last event.
     virtual task<outcome<std::unique_ptr<subscription>>> subscribe(principal who, execution_id id,
                                                                    std::uint32_t after) = 0;
+    // Shard: the execution's home. The same, and a place among those who type to it. Failures: not_interactive,
+    // already_finished, limited.
+    virtual task<outcome<attachment>> attach(principal who, execution_id id, std::uint32_t after) = 0;
     // Of all shards.
     virtual task<std::vector<stuck_execution>> stuck() = 0;
 

@@ -56,6 +56,7 @@ class engine_service final : public engine {
     task<outcome<void>> cancel(principal who, execution_id id) override;
     task<outcome<std::unique_ptr<subscription>>> subscribe(principal who, execution_id id,
                                                            std::uint32_t after) override;
+    task<outcome<attachment>> attach(principal who, execution_id id, std::uint32_t after) override;
     task<std::vector<stuck_execution>> stuck() override;
     [[nodiscard]] bool ready() const override;
     [[nodiscard]] std::string describe() const override;

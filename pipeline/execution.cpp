@@ -28,6 +28,7 @@ std::shared_ptr<execution> execution::make(runtime::shard& home, const storage::
     for (const auto* payload : std::as_const(*spec).payloads())
         if (payload->is_blob()) out->first_offset = std::min(out->first_offset, payload->blob.first);
     out->spec = std::move(*spec);
+    if (out->spec.interactive) out->input = std::make_shared<live_input>(home, *out->spec.interactive);
     return out;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/admission_queue.hpp"
+#include "pipeline/live_input.hpp"
 #include "pipeline/records.hpp"
 #include "runtime/event.hpp"
 
@@ -90,6 +91,7 @@ class execution {
     std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended
     std::optional<std::list<execution_id>::iterator> place_by_age;  // the table's
     std::stop_source cancel_program;                                // ends the running attempt
+    std::shared_ptr<live_input> input;                              // of an interactive one, else null
     runtime::event changed;                                         // records became durable, or never will
 
     explicit execution(runtime::shard& home) : changed(home) {}

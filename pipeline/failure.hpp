@@ -25,6 +25,7 @@ enum class failure_code : std::uint8_t {
     storage_failed,           // 503: nothing is acknowledged until a restart
     no_space,                 // 507
     archive_damaged,          // 500: what the archive held cannot be read; an operator can repair it
+    not_interactive,          // 409
     internal,                 // 500
 };
 

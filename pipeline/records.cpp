@@ -173,6 +173,11 @@ std::string encode(const accepted_record& value) {
     }
     if (!value.files.empty()) fill(*out.mutable_file_bytes(), value.file_bytes);
     for (const auto& path : value.outputs) out.add_outputs(path);
+    if (value.interactive) {
+        auto& how = *out.mutable_interactive();
+        how.set_rows(value.interactive->terminal ? value.interactive->terminal->rows : 0);
+        how.set_columns(value.interactive->terminal ? value.interactive->terminal->columns : 0);
+    }
     return out.SerializeAsString();
 }
 
@@ -218,6 +223,13 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
     for (const auto& file : in->files()) out.files.push_back({file.path(), file.bytes()});
     out.file_bytes = read(in->file_bytes());
     out.outputs.assign(in->outputs().begin(), in->outputs().end());
+    if (in->has_interactive()) {
+        auto& how = out.interactive.emplace();
+        const auto rows = in->interactive().rows();
+        const auto columns = in->interactive().columns();
+        if (rows > terminal_rows_max || columns > terminal_columns_max) return std::nullopt;
+        if (rows != 0) how.terminal = {static_cast<std::uint16_t>(rows), static_cast<std::uint16_t>(columns)};
+    }
     return out;
 }
 

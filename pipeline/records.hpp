@@ -83,6 +83,7 @@ struct accepted_record {
     std::vector<file> files;
     payload_bytes file_bytes;  // of all of them, one behind the other
     std::vector<std::string> outputs;
+    std::optional<interactive_input> interactive;
 
     [[nodiscard]] std::array<payload_bytes*, request_payloads> payloads() {
         return {&script, &standard_input, &file_bytes};

@@ -90,6 +90,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     for (auto& file : request.files) record.files.push_back({std::move(file.path), file.bytes.size()});
     record.file_bytes = std::move(*file_bytes);
     record.outputs = std::move(request.outputs);
+    record.interactive = request.interactive;
 
     const std::string payload = encode(record);
     const auto stored = journal_.append(header, payload);

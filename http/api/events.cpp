@@ -15,7 +15,8 @@ std::optional<std::uint32_t> event_number(std::string_view digits) {
     return value <= UINT32_MAX ? std::optional(static_cast<std::uint32_t>(value)) : std::nullopt;
 }
 
-// Where to resume: Last-Event-ID, else ?after=, else from the beginning. Nothing if that is not a number.
+}  // namespace
+
 std::optional<std::uint32_t> resume_after(const request& asked) {
     if (const auto last = asked.head.field("last-event-id")) return event_number(*last);
     const auto parameters = query::parse(asked.head.query());
@@ -23,8 +24,6 @@ std::optional<std::uint32_t> resume_after(const request& asked) {
     const auto* const after = parameters->find("after");
     return after == nullptr ? 0 : event_number(*after);
 }
-
-}  // namespace
 
 runtime::task<response> stream_events(environment& here, const request& asked) {
     const auto id = pipeline::execution_id::parse(asked.parameters[0]);

@@ -116,6 +116,8 @@ void execute_fields::read(element root) {
     if (!have_script_) add("/script", "required", "this field is required");
     runtime_pair();
     check_file_names();
+    // What was typed to an attempt that failed is gone, so that another one is not the same again.
+    if (out_.interactive && !have_retry_) out_.retry.attempts_max = 1;
 }
 
 void execute_fields::field(std::string_view name, element at) {
@@ -144,7 +146,10 @@ void execute_fields::field(std::string_view name, element at) {
         priority(at);
     } else if (name == "limits") {
         limits(at);
+    } else if (name == "interactive") {
+        interactive(at);
     } else if (name == "retry") {
+        have_retry_ = true;
         retry(at);
     } else if (name == "labels") {
         labels(at);

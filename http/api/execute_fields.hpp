@@ -49,6 +49,10 @@ class execute_fields {
     void path(element at, const std::string& pointer, std::string& out);
     void outputs(element at);
     void check_file_names();
+    // execute_interactive.cpp
+    void interactive(element at);
+    void terminal(element at);
+    void terminal_side(std::string_view name, element at, std::uint16_t maximum, std::uint16_t& out);
     void priority(element at);
     void limits(element at);
     void limit_number(std::string_view name, element at, std::uint64_t maximum, std::uint64_t& out);
@@ -67,6 +71,7 @@ class execute_fields {
     bool have_script_ = false;
     bool bad_lang_ = false;
     bool have_version_ = false;
+    bool have_retry_ = false;
 };
 
 // How an error names a limit: "at most 64 files".

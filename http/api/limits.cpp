@@ -1,5 +1,6 @@
 #include "http/api/limits.hpp"
 
+#include "http/attach/session.hpp"
 #include "http/json_writer.hpp"
 
 namespace http::api {
@@ -34,6 +35,12 @@ runtime::task<response> get_limits(environment& here, const request&) {
     json.member("file_path_depth_max", pipeline::file_path_depth_max);
     json.member("outputs_max", pipeline::outputs_max).member("artifact_bytes_max", pipeline::artifact_bytes_max);
     json.member("artifacts_bytes_max", pipeline::artifacts_bytes_max).end_object();
+    json.key("interactive").begin_object();
+    json.member("terminal_rows_max", std::uint32_t{pipeline::terminal_rows_max});
+    json.member("terminal_columns_max", std::uint32_t{pipeline::terminal_columns_max});
+    json.member("attach_input_bytes_max", pipeline::attach_input_bytes_max);
+    json.member("attach_message_bytes_max", attach::message_bytes_max);
+    json.member("attach_clients_max", pipeline::attach_clients_max).end_object();
     json.key("supported_runtimes").begin_object();
     for (const auto& runtime : limits.runtimes) {
         json.key(runtime.lang).begin_object().key("versions").begin_array();

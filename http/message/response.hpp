@@ -27,6 +27,7 @@ class body_source {
 struct stream_order {
     runtime::execution_id id;
     std::uint32_t after = 0;
+    std::string websocket_accept;  // not empty: as a WebSocket, whose Sec-WebSocket-Accept this is
 };
 
 struct response {

@@ -119,6 +119,7 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
     out.args = e->spec.args;
     out.standard_input = std::move(*standard_input);
     out.limits = limits_of(e->spec.limits);
+    out.live_input = e->input;
     co_return out;
 }
 
@@ -140,6 +141,7 @@ task<result<attempt_outcome>> run_attempt(pipeline::shard_state& state, worker::
     recorder watch(state, e);
     e->waits_for = pipeline::pending::program;
     auto seen = co_await worker.run(std::move(*request), watch, e->cancel_program.get_token());
+    if (e->input) e->input->program_ended();
     e->waits_for = pipeline::pending::commit;
     co_await watch.finish();
     if (watch.failure()) co_return watch.failure();

@@ -96,19 +96,20 @@ task<script_saga::outcome> script_saga::run_in_seat(std::shared_ptr<execution> e
 // An attempt is over: there is another one, or the execution has ended. An error is a log that has failed, or a server
 // that stops: the next start goes on from what is durable.
 task<void> script_saga::settle(std::shared_ptr<execution> e, outcome came) {
-    if (!came) co_return;
-    if (another_attempt_follows(*e, came->verdict)) {
+    const auto input = e->input;
+    if (came && another_attempt_follows(*e, came->verdict)) {
         pipeline::attempt_ended_record ended{std::move(came->verdict), state_.home.time().utc()};
         // Those of the last attempt are the execution's.
         ended.verdict.artifacts.clear();
         ended.next_not_before.microseconds_since_epoch += backoff_before_next(*e).count();
         const auto recorded = co_await state_.transitions.end_attempt(e, std::move(ended));
-        if (recorded && !starts_nothing_more_.stop_requested()) queue_up(std::move(e));
-        co_return;
+        if (recorded && !starts_nothing_more_.stop_requested()) co_return queue_up(std::move(e));
+    } else if (came) {
+        const auto concluded =
+            co_await state_.transitions.conclude(e, std::move(came->verdict), std::move(came->artifacts));
+        if (concluded) archive_.add(std::move(e));
     }
-    const auto concluded =
-        co_await state_.transitions.conclude(e, std::move(came->verdict), std::move(came->artifacts));
-    if (concluded) archive_.add(std::move(e));
+    if (input) input->close();
 }
 
 void script_saga::settle_soon(std::shared_ptr<execution> e, pipeline::verdict_view verdict) {

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "pipeline/live_input.hpp"
 #include "runtime/base/ids.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/task.hpp"
@@ -40,9 +42,10 @@ struct launch_request {
     std::uint32_t attempt = 1;  // (execution, attempt) is started at most once
     std::string lang;
     std::string lang_version;
-    std::string script;             // becomes a file in the work directory
-    std::vector<std::string> args;  // follow the script on the command line
-    std::string standard_input;     // byte-exact, then end of file
+    std::string script;                                // becomes a file in the work directory
+    std::vector<std::string> args;                     // follow the script on the command line
+    std::string standard_input;                        // byte-exact, then end of file, or what `live_input` brings
+    std::shared_ptr<pipeline::live_input> live_input;  // of an interactive execution, else null
     std::vector<input_file> files;
     std::vector<std::string> outputs;        // paths in the work directory; see verdict::outputs
     std::uint64_t output_each_max = 0;       // bytes of one of them,

@@ -36,7 +36,7 @@ for path in ['/etc/shadow', '/root/.bashrc', '/home', '/proc/1/root/etc/passwd',
         pass
 print(sorted(os.listdir('/dev')), sorted(set(os.listdir('/')) - {'bin', 'lib', 'lib32', 'lib64', 'libx32', 'sbin'}))
 )code"),
-              "['fd', 'full', 'null', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'urandom', 'zero'] "
+              "['fd', 'full', 'null', 'pts', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero'] "
               "['box', 'dev', 'etc', 'proc', 'root', 'run', 'tmp', 'usr', 'var']\n");
 }
 

@@ -22,12 +22,14 @@ std::int64_t now_ms() { return runtime::system_clock().steady().nanoseconds_sinc
 
 class collector final : public stages::worker::observer {
   public:
-    collector(outcome& out, const run_options& options) : out_(out), options_(options), begin_ms_(now_ms()) {}
+    collector(outcome& out, const run_options& options, std::shared_ptr<pipeline::live_input> input)
+        : out_(out), options_(options), input_(std::move(input)), begin_ms_(now_ms()) {}
 
     task<void> started() override {
         EXPECT_FALSE(out_.started);
         out_.started = true;
         if (options_.on_started) options_.on_started();
+        if (options_.typed.empty() && options_.end_input) input_->end();
         co_return;
     }
     task<void> output(stages::worker::output_stream stream, std::string bytes) override {
@@ -37,18 +39,24 @@ class collector final : public stages::worker::observer {
         if (out_.first_output_ms < 0) out_.first_output_ms = now_ms() - begin_ms_;
         const bool first = stream == stages::worker::output_stream::standard_output;
         (first ? out_.standard_output : out_.standard_error) += bytes;
+        if (input_ && typed_ < options_.typed.size()) input_->offer(options_.typed[typed_++]);
+        if (input_ && typed_ == options_.typed.size() && options_.end_input) input_->end();
         if (options_.observer_delay_ms > 0) co_await runtime::sleep_for(milliseconds(options_.observer_delay_ms));
     }
 
   private:
     outcome& out_;
     const run_options& options_;
+    std::shared_ptr<pipeline::live_input> input_;
+    std::size_t typed_ = 0;
     std::int64_t begin_ms_;
 };
 
 task<void> run_one(sandbox::sandbox_worker& worker, stages::worker::launch_request request, const run_options& options,
                    outcome& out) {
-    collector watch(out, options);
+    if (options.interactive)
+        request.live_input = std::make_shared<pipeline::live_input>(runtime::shard::here(), *options.interactive);
+    collector watch(out, options, request.live_input);
     std::stop_source stop;
     const std::int64_t begin_ms = now_ms();
     auto cancelled_ms = std::make_shared<std::int64_t>(-1);

@@ -31,6 +31,10 @@ struct run_options {
     std::int64_t cancel_after_ms = -1;
     std::int64_t observer_delay_ms = 0;  // of each output(): a slow log
     std::function<void()> on_started;    // on the shard
+    // An interactive run: what is typed, in pieces, each when something new was written since the one before.
+    std::optional<pipeline::interactive_input> interactive;
+    std::vector<std::string> typed;
+    bool end_input = false;  // behind the last one
 };
 
 class sandbox_host final : public testing::Environment {

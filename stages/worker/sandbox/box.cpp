@@ -60,6 +60,7 @@ class first_process {
     void write_text(const char* path, const std::string& text, bool required);
     void map_user();
     void mount_disk();
+    void mount_terminals();
     void mount_proc();
     void join_groups();
     void fill_work_directory();
@@ -69,6 +70,7 @@ class first_process {
     void drop_privileges();
     void load_filter();
     void prepare_command();
+    void forward_signals();
     pid_t start_program();
     static int program(void* self);
     [[noreturn]] void reap_until_end(pid_t program);
@@ -124,6 +126,12 @@ void first_process::mount_disk() {
     check(mount("/tmp/box", "/box", nullptr, MS_BIND, nullptr) == 0, "mount /box");
     check(mount("/tmp/shm", "/dev/shm", nullptr, MS_BIND, nullptr) == 0, "mount /dev/shm");
     check(mount("/tmp/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0, "mount /tmp");
+}
+
+void first_process::mount_terminals() {
+    if (files_.terminals < 0) return;
+    const int moved = move_mount(files_.terminals, "", AT_FDCWD, "/dev/pts", MOVE_MOUNT_F_EMPTY_PATH);
+    check(moved == 0, "mount /dev/pts");
 }
 
 void first_process::mount_proc() {
@@ -230,6 +238,7 @@ int first_process::program(void* self_pointer) {
         _exit(127);
     };
     if (setsid() < 0) give_up("setsid");
+    if (self.files_.terminals >= 0 && ioctl(0, TIOCSCTTY, 0) != 0) give_up("controlling terminal");
     if (self.context_.limits_by_process) {
         // Address space is no measure (node reserves gigabytes of it); what may be written to is.
         const rlimit memory{self.what_.limits.memory_bytes, self.what_.limits.memory_bytes};
@@ -242,12 +251,30 @@ int first_process::program(void* self_pointer) {
     return 0;
 }
 
+volatile sig_atomic_t program_group = 0;
+
+// Who is not in this process' namespace has number 0 here: the broker, and nobody whom the program could be.
+void forward(int, siginfo_t* about, void*) {
+    const int error = errno;
+    if (about->si_code == SI_QUEUE && about->si_pid == 0 && program_group > 0)
+        ::kill(-program_group, about->si_value.sival_int);
+    errno = error;
+}
+
+void first_process::forward_signals() {
+    struct sigaction action{};
+    action.sa_sigaction = &forward;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    check(sigaction(forwarding_signal, &action, nullptr) == 0, "signal handler");
+}
+
 pid_t first_process::start_program() {
     alignas(16) static std::array<char, 64U << 10> stack;
     // Like vfork: pid 1 goes on when the program has been executed or has failed to be.
     const pid_t child =
         clone(&first_process::program, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
     check(child > 0, "start the program");
+    program_group = child;
     if (failed_step_ != nullptr) fail(failed_step_, failed_error_);
     return child;
 }
@@ -274,6 +301,7 @@ void first_process::run() {
     prctl(PR_SET_NAME, "weir-box");
     if (context_.own_user_namespace) map_user();
     mount_disk();
+    mount_terminals();
     mount_proc();
     prepare_command();
     join_groups();
@@ -284,6 +312,7 @@ void first_process::run() {
     check(chdir("/box") == 0, "work directory");
     drop_privileges();
     signal(SIGPIPE, SIG_DFL);  // all that the broker has changed
+    forward_signals();
     load_filter();
     const pid_t child = start_program();
     report(box_record::kind::began, 0);

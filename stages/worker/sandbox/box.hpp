@@ -43,6 +43,7 @@ struct box_files {
     int standard_output = -1;
     int standard_error = -1;
     int disk = -1;
+    int terminals = -1;            // a devpts, or none; then the three above are its terminal
     std::span<const int> sources;  // of the bytes of files
 };
 
@@ -59,6 +60,10 @@ runtime::result<descriptor> make_disk(const launch_packet& what, uid_t owner);
 // box's: it must be a fresh one.
 runtime::result<box_process> start_box(const box_context& context, const launch_packet& what, uid_t owner,
                                        const box_files& files, const box_group& group);
+
+// Sent to pid 1 of a box from outside it, with a value: pid 1 sends the signal of that number to the program's process
+// group. From within the box it means nothing.
+inline constexpr int forwarding_signal = 40;
 
 // No program that the calling process executes can have any capability. It keeps its own until then.
 void drop_bounding_set();

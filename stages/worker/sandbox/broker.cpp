@@ -16,6 +16,7 @@
 #include <cerrno>
 
 #include "runtime/base/time.hpp"
+#include "stages/worker/sandbox/terminal.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -51,6 +52,9 @@ void give_pipe(int file, uid_t owner) {
     struct stat about{};
     if (fstat(file, &about) == 0 && S_ISFIFO(about.st_mode)) static_cast<void>(fchown(file, owner, owner) == 0);
 }
+
+// Descriptors that are the program's standard streams.
+std::size_t streams_beside(const launch_packet& what) { return what.terminal.rows == 0 ? 3 : 0; }
 
 bool disk_is_full(int disk) {
     struct statfs about{};
@@ -121,6 +125,9 @@ void broker::take_packets() {
         } else if (const auto* end = std::get_if<kill_packet>(&got->what)) {
             const auto found = boxes_.find(end->run);
             if (found != boxes_.end()) kill(found->second, end->why);
+        } else if (const auto* signal = std::get_if<signal_packet>(&got->what)) {
+            const auto found = boxes_.find(signal->run);
+            if (found != boxes_.end()) forward(found->second, signal->number);
         } else {
             closed_ = true;
             return;
@@ -136,10 +143,11 @@ void broker::refuse(std::uint64_t run, std::string why) {
 }
 
 void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
-    if (files.size() < 3 || files.size() > 3 + box_file_sources_max)
-        return refuse(what.run, "three descriptors are needed, and one for each source of files");
+    const std::size_t streams = streams_beside(what);
+    if (files.size() < streams || files.size() > streams + box_file_sources_max)
+        return refuse(what.run, "one descriptor is needed for each stream, and one for each source of files");
     for (const auto& file : what.files)
-        if (file.source + 3U >= files.size()) return refuse(what.run, "a file's source is missing");
+        if (file.source + streams >= files.size()) return refuse(what.run, "a file's source is missing");
     if (what.run >= socket_key >> 1 || boxes_.contains(what.run)) return refuse(what.run, "bad run number");
     if (untold_ >= options_.boxes_max || boxes_.size() >= seats_.size())
         return refuse(what.run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
@@ -187,13 +195,31 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
     if (!disk) return disk.error();
     b.disk = std::move(*disk);
 
+    const std::size_t streams = streams_beside(what);
     if (!context_.own_user_namespace)
-        for (std::size_t i = 0; i < 3; ++i) give_pipe(files[i].get(), owner);
+        for (std::size_t i = 0; i < streams; ++i) give_pipe(files[i].get(), owner);
 
     step = "namespaces";
     std::vector<int> sources;
-    for (std::size_t i = 3; i < files.size(); ++i) sources.push_back(files[i].get());
-    const box_files handed{files[0].get(), files[1].get(), files[2].get(), b.disk.get(), sources};
+    for (std::size_t i = streams; i < files.size(); ++i) sources.push_back(files[i].get());
+    box_files handed;
+    handed.disk = b.disk.get();
+    handed.sources = sources;
+    box_terminal terminal;
+    if (streams == 0) {
+        step = "terminal";
+        auto made = make_terminal(what.terminal, context_.own_user_namespace ? 0 : owner);
+        if (!made) return made.error();
+        terminal = std::move(*made);
+        handed.terminals = terminal.mount.get();
+        handed.standard_input = handed.standard_output = handed.standard_error = terminal.program.get();
+        b.terminal = std::move(terminal.master);
+        step = "namespaces";
+    } else {
+        handed.standard_input = files[0].get();
+        handed.standard_output = files[1].get();
+        handed.standard_error = files[2].get();
+    }
     auto started = start_box(context_, what, owner, handed, b.group);
     if (!started) return started.error();
     b.process = std::move(*started);
@@ -212,6 +238,15 @@ void broker::kill(box& b, kill_reason why) {
     syscall(SYS_pidfd_send_signal, b.process.handle.get(), SIGKILL, nullptr, 0);
 }
 
+void broker::forward(const box& b, int number) {
+    if (b.told) return;
+    siginfo_t about{};
+    about.si_signo = forwarding_signal;
+    about.si_code = SI_QUEUE;
+    about.si_value.sival_int = number;
+    syscall(SYS_pidfd_send_signal, b.process.handle.get(), forwarding_signal, &about, 0);
+}
+
 void broker::read_reports(std::uint64_t run, box& b) {
     box_record record;
     ssize_t n = 0;
@@ -222,7 +257,7 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 b.wall_deadline_ns =
                     record.at_ns +
                     static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
-                send(started_packet{run});
+                send(started_packet{run}, std::move(b.terminal));
                 break;
             case box_record::kind::ended:
                 b.exited = true;

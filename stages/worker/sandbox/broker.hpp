@@ -37,6 +37,7 @@ class broker {
         box_group group;
         box_process process;
         descriptor disk;
+        descriptor terminal;  // its outer end, until the shard has it
         std::int64_t began_ns = 0;
         std::int64_t ended_ns = 0;
         std::int64_t wall_deadline_ns = 0;
@@ -56,6 +57,7 @@ class broker {
                               const char*& step);
     void refuse(std::uint64_t run, std::string why);
     void kill(box& b, kill_reason why);
+    static void forward(const box& b, int number);
     void read_reports(std::uint64_t run, box& b);
     void look(box& b, std::int64_t now);
     std::int64_t look_at_all();

@@ -42,6 +42,7 @@ class writer {
         field(static_cast<std::uint32_t>(values.size()));
         for (const auto& value : values) field(value);
     }
+    void field(const terminal_dimensions& v) { fields(v.rows, v.columns); }
     void field(const box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
     template <class... T>
@@ -105,6 +106,7 @@ class reader {
         if (count > box_files_max) good_ = false;
         for (std::uint32_t i = 0; good_ && i < count; ++i) field(values.emplace_back());
     }
+    void field(terminal_dimensions& v) { fields(v.rows, v.columns); }
     void field(box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
     template <class... T>
@@ -125,9 +127,11 @@ void describe(Codec& codec, Packet& p) {
     using kind = std::remove_const_t<Packet>;
     if constexpr (std::is_same_v<kind, launch_packet>) {
         codec.fields(p.run, p.limits, p.executable, p.arguments, p.environment, p.file_name, p.file_bytes, p.files,
-                     p.keep_disk);
+                     p.keep_disk, p.terminal);
     } else if constexpr (std::is_same_v<kind, kill_packet>) {
         codec.fields(p.run, p.why);
+    } else if constexpr (std::is_same_v<kind, signal_packet>) {
+        codec.fields(p.run, p.number);
     } else if constexpr (std::is_same_v<kind, started_packet>) {
         codec.fields(p.run);
     } else if constexpr (std::is_same_v<kind, ended_packet>) {
@@ -164,11 +168,13 @@ bool sensible(const launch_packet& p) {
     if (l.wall_ms == 0 || l.cpu_ms == 0 || l.memory_bytes == 0 || l.processes == 0 || l.disk_bytes == 0) return false;
     if (p.executable.empty() || p.executable.front() != '/' || p.executable.find('\0') != std::string::npos)
         return false;
+    if ((p.terminal.rows == 0) != (p.terminal.columns == 0)) return false;
     if (p.arguments.empty() || has_nul(p.arguments) || has_nul(p.environment) || !sensible(p.files)) return false;
     const std::string& name = p.file_name;
     return name.size() <= 255 && name != "." && name != ".." && name.find('/') == std::string::npos &&
            name.find('\0') == std::string::npos;
 }
+bool sensible(const signal_packet& p) { return p.number >= 1 && p.number < 32; }
 bool sensible(const kill_packet& p) { return p.why <= kill_reason::output; }
 bool sensible(const ended_packet& p) { return p.how <= box_end::failed && p.killed_for <= kill_reason::output; }
 template <class P>

@@ -12,7 +12,7 @@
 
 namespace stages::worker::sandbox {
 
-inline constexpr std::uint8_t protocol_version = 2;
+inline constexpr std::uint8_t protocol_version = 3;
 inline constexpr std::size_t packet_bytes_max = 2U << 20;  // a script, its arguments and the environment
 inline constexpr std::size_t arguments_max = 128;
 inline constexpr std::size_t environment_max = 128;
@@ -41,6 +41,13 @@ struct box_file {
     std::uint64_t bytes = 0;   // and how many
     friend bool operator==(const box_file&, const box_file&) = default;
 };
+
+// Rows 0: the program has no terminal.
+struct terminal_dimensions {
+    std::uint16_t rows = 0;
+    std::uint16_t columns = 0;
+    friend bool operator==(const terminal_dimensions&, const terminal_dimensions&) = default;
+};
 // Relative, without empty names, "." and "..", neither too long nor too deep.
 bool is_box_path(std::string_view path);
 
@@ -56,6 +63,8 @@ struct launch_packet {
     std::string file_bytes;
     std::vector<box_file> files;  // beside it
     bool keep_disk = false;       // the box's disk travels beside the ended packet
+    // With one, the first three descriptors are missing, and its outer end travels beside the started packet.
+    terminal_dimensions terminal;
     friend bool operator==(const launch_packet&, const launch_packet&) = default;
 };
 
@@ -67,6 +76,13 @@ struct kill_packet {
     std::uint64_t run = 0;
     kill_reason why = kill_reason::none;
     friend bool operator==(const kill_packet&, const kill_packet&) = default;
+};
+
+// Shard to broker: a signal for the program's process group. For a program that has ended it means nothing.
+struct signal_packet {
+    std::uint64_t run = 0;
+    std::uint8_t number = 0;
+    friend bool operator==(const signal_packet&, const signal_packet&) = default;
 };
 
 // Broker to shard: the program has begun.
@@ -117,7 +133,7 @@ struct report_packet {
 };
 
 using packet = std::variant<launch_packet, kill_packet, started_packet, ended_packet, broker_wanted_packet,
-                            broker_here_packet, report_packet>;
+                            broker_here_packet, report_packet, signal_packet>;
 
 std::string encode(const packet& what);
 // Nothing for bytes that are no packet of this version.

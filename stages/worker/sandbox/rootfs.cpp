@@ -95,7 +95,8 @@ void builder::make_root() {
     check(fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0, "tmpfs");
     root_.reset(fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID));
     check(static_cast<bool>(root_), "tmpfs");
-    for (const char* name : {"usr", "etc", "dev", "dev/shm", "proc", "tmp", "box", "run", "var", "var/empty", "root"})
+    for (const char* name :
+         {"usr", "etc", "dev", "dev/shm", "dev/pts", "proc", "tmp", "box", "run", "var", "var/empty", "root"})
         if (good()) check(mkdirat(root_.get(), name, 0755) == 0, name);
     if (good()) check(symlinkat("../tmp", root_.get(), "var/tmp") == 0, "var/tmp");
 }
@@ -224,8 +225,10 @@ void builder::fill_dev() {
         write_file(path, "");
         bind(("/" + path).c_str(), path, 0, 0);
     }
-    const std::array links{std::pair{"/proc/self/fd", "dev/fd"}, std::pair{"/proc/self/fd/0", "dev/stdin"},
-                           std::pair{"/proc/self/fd/1", "dev/stdout"}, std::pair{"/proc/self/fd/2", "dev/stderr"}};
+    // A box's only terminal; where it has none, this leads nowhere.
+    const std::array links{std::pair{"pts/0", "dev/tty"}, std::pair{"/proc/self/fd", "dev/fd"},
+                           std::pair{"/proc/self/fd/0", "dev/stdin"}, std::pair{"/proc/self/fd/1", "dev/stdout"},
+                           std::pair{"/proc/self/fd/2", "dev/stderr"}};
     for (const auto& [target, path] : links)
         if (good()) check(symlinkat(target, root_.get(), path) == 0, path);
 }

@@ -10,7 +10,7 @@
 #include "runtime/base/assert.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
-#include "stages/worker/output_framer.hpp"
+#include "stages/worker/sandbox/active_run.hpp"
 #include "stages/worker/sandbox/box_files.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
@@ -32,8 +32,6 @@ constexpr milliseconds drain_pause{1};
 constexpr std::uint64_t cache_bytes = 256ULL << 20;
 
 error_code last_error() { return {errno, boost::system::system_category()}; }
-
-std::size_t index_of(output_stream which) { return static_cast<std::size_t>(which); }
 
 // A pipe that holds all of it and has no writer: byte-exact, then end of file, and nobody has to pump. What is too
 // large for a pipe here is a sealed file in memory.
@@ -62,27 +60,6 @@ class nobody final : public observer {
 };
 
 }  // namespace
-
-struct sandbox_worker::active_run {
-    active_run(runtime::shard& home, const program_limits& limits)
-        : kills_on_output(limits.when_output_is_full == on_output_limit::kill),
-          framers{output_framer(limits.output_bytes), output_framer(limits.output_bytes)},
-          changed(home) {}
-
-    std::uint64_t number = 0;
-    observer* watch = nullptr;
-    bool kills_on_output;
-    std::array<std::optional<stream>, 2> pipes;
-    std::array<output_framer, 2> framers;
-    std::uint64_t output_bytes = 0;
-    int readers = 0;
-    bool begun = false;
-    bool output_over = false;  // whatever is not in the pipes by now will never come
-    std::optional<ended_packet> end;
-    descriptor disk;  // came with the end
-    std::optional<runtime::timer_queue::ticket> overdue;
-    runtime::event changed;
-};
 
 sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_options options)
     : home_(home),
@@ -118,6 +95,7 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     job.standard_input = std::move(request.standard_input);
     for (const auto& file : request.files) job.files.push_back(&file);
     job.limits = request.limits;
+    if (request.live_input) attach(job, std::move(request.live_input));
     job.what.keep_disk = !request.outputs.empty();
     auto ended = co_await run_box(std::move(job), watch, stop);
     if (ended.disk)
@@ -163,7 +141,8 @@ task<bool> sandbox_worker::wait_for_broker() {
 
 result<std::vector<descriptor>> sandbox_worker::open_streams(active_run& run, const std::string& standard_input) {
     std::vector<descriptor> files;
-    auto input = make_standard_input(standard_input);
+    if (run.has_terminal) return files;
+    auto input = run.live ? make_live_input(run) : make_standard_input(standard_input);
     if (!input) return input.error();
     files.push_back(std::move(*input));
     for (auto& pipe : run.pipes) {
@@ -215,6 +194,9 @@ task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer&
     auto run = std::make_shared<active_run>(home_, job.limits);
     run->number = next_run_++;
     run->watch = &watch;
+    run->live = job.live;
+    run->has_terminal = job.what.terminal.rows != 0;
+    if (run->live) run->unfed = std::move(job.standard_input);
     auto files = open_streams(*run, job.standard_input);
     if (files) {
         const auto added = add_files(job, *files);
@@ -252,7 +234,9 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
     while (!run->begun && !run->end) co_await run->changed.wait();
     if (run->begun) {
         co_await run->watch->started();
+        begin_live(run);
         for (const auto which : {output_stream::standard_output, output_stream::standard_error}) {
+            if (!run->pipes[static_cast<std::size_t>(which)]) continue;
             ++run->readers;
             WEIR_ASSERT(runtime::spawn(gate_, home_, read_stream(run, which)));
         }
@@ -261,8 +245,8 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
 }
 
 task<void> sandbox_worker::read_stream(run_pointer run, output_stream which) {
-    stream& pipe = *run->pipes[index_of(which)];
-    output_framer& framer = run->framers[index_of(which)];
+    stream& pipe = *run->pipes[static_cast<std::size_t>(which)];
+    output_framer& framer = run->framers[static_cast<std::size_t>(which)];
     for (;;) {
         const ssize_t n = ::read(pipe.native_handle(), buffer_.data(), buffer_.size());
         if (n == 0) break;
@@ -301,6 +285,8 @@ void sandbox_worker::end_run(active_run& run) {
     error_code ignored;
     for (auto& pipe : run.pipes)
         if (pipe) pipe->cancel(ignored);
+    if (run.input) run.input->cancel(ignored);
+    if (run.live) run.live->news().notify_all();
     run.changed.notify_all();
 }
 
@@ -311,6 +297,7 @@ void sandbox_worker::on_packet(received got) {
         const auto found = runs_.find(started->run);
         if (found == runs_.end()) return;
         found->second->begun = true;
+        if (got.descriptors.size() == 1) take_terminal(*found->second, std::move(got.descriptors.front()));
         found->second->changed.notify_all();
     } else if (auto* ended = std::get_if<ended_packet>(&what)) {
         const auto found = runs_.find(ended->run);

@@ -80,6 +80,7 @@ class sandbox_worker final : public worker {
         artifact_pointer program;  // one more file, which may be executed, or null;
         std::string program_name;  // and its name
         program_limits limits;
+        std::shared_ptr<pipeline::live_input> live;  // or null: standard_input is all there is
     };
     struct box_outcome {
         verdict end;
@@ -100,6 +101,14 @@ class sandbox_worker final : public worker {
     static runtime::task<std::vector<kept_output>> take_outputs(descriptor disk, std::vector<std::string> paths,
                                                                 std::uint64_t each_max, std::uint64_t together_max);
     runtime::task<verdict> tell_of_failure(compiled what, observer& watch);
+
+    // attached.cpp
+    static void attach(box_job& job, std::shared_ptr<pipeline::live_input> live);
+    runtime::result<descriptor> make_live_input(active_run& run);
+    void take_terminal(active_run& run, descriptor outer_end);
+    void begin_live(const run_pointer& run);
+    runtime::task<void> feed(run_pointer run);
+    runtime::task<void> obey_clients(run_pointer run);
 
     runtime::task<void> follow(run_pointer run, std::stop_token stop);
     runtime::task<void> read_stream(run_pointer run, output_stream which);
@@ -125,7 +134,7 @@ class sandbox_worker final : public worker {
     pid_t broker_process_ = 0;
     runtime::event broker_changed_;
     runtime::steady_time last_packet_;
-    std::deque<outgoing> outbox_;  // at most two packets for each run
+    std::deque<outgoing> outbox_;  // at most three packets for each run
     bool flushing_ = false;
     std::unordered_map<std::uint64_t, run_pointer> runs_;
     std::uint64_t next_run_ = 1;

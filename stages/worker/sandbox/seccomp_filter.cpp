@@ -158,7 +158,9 @@ void fill(policy& p) {
         p.refuse("clone", EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, flag, flag));
     refuse_socket_families(p);
     // The kernel looks at 32 bits of the request; so do we, or the upper ones would hide it.
-    for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}})
+    // Typing into a terminal, the console's, and other line disciplines, which are much code that nobody looks at.
+    for (const std::uint64_t request :
+         {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}, std::uint64_t{TIOCCONS}, std::uint64_t{TIOCSETD}})
         p.refuse("ioctl", EPERM, SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, request));
     // Limits of other processes, of the box's pid 1 above all.
     p.refuse("prlimit64", EPERM, SCMP_A0_64(SCMP_CMP_NE, 0));

@@ -30,8 +30,10 @@ TEST(records, accepted_comes_back_whole) {
     in.key->key[3] = 9;
     in.key->body_sha256[31] = 1;
     in.key->expires = {77};
+    in.interactive.emplace().terminal = {30, 100};
     const auto out = decode_accepted(encode(in));
     ASSERT_TRUE(out);
+    EXPECT_EQ(out->interactive, in.interactive);
     EXPECT_EQ(out->lang_version, "3.11");
     EXPECT_EQ(out->script.inline_bytes, "print(1)");
     EXPECT_FALSE(out->script.is_blob());

@@ -18,6 +18,7 @@ launch_packet a_launch() {
     p.file_bytes = std::string("print(1)\0\xff", 10);
     p.files = {{"a", false, 0, 0, 10}, {"b/c.txt", true, 1, 7, 1ULL << 29}};
     p.keep_disk = true;
+    p.terminal = {24, 80};
     return p;
 }
 
@@ -38,7 +39,8 @@ std::vector<packet> one_of_each() {
             end,
             broker_wanted_packet{},
             broker_here_packet{42, "no"},
-            report_packet{2, "a problem", {"this", "that"}}};
+            report_packet{2, "a problem", {"this", "that"}},
+            signal_packet{4, 15}};
 }
 
 TEST(sandbox_protocol, every_packet_comes_back_as_it_was) {

@@ -317,6 +317,17 @@ task<outcome<std::unique_ptr<pipeline::subscription>>> fake_engine::subscribe(pi
     co_return made(std::move(out));
 }
 
+task<outcome<pipeline::attachment>> fake_engine::attach(pipeline::principal who, execution_id id, std::uint32_t after) {
+    using made = outcome<pipeline::attachment>;
+    auto events = co_await subscribe(std::move(who), id, after);
+    if (events.has_error()) co_return made(events.error());
+    auto& one = *store_of(id).executions.at(id);
+    if (!one.request.interactive) co_return made(fail(failure_code::not_interactive));
+    if (one.verdict) co_return made(fail(failure_code::already_finished));
+    if (!one.input) one.input = std::make_shared<pipeline::live_input>(store_of(id).home, *one.request.interactive);
+    co_return made(pipeline::attachment(std::move(events.value()), pipeline::live_input::client(one.input)));
+}
+
 task<std::vector<pipeline::stuck_execution>> fake_engine::stuck() {
     co_return std::vector<pipeline::stuck_execution>();
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pipeline/engine.hpp"
+#include "pipeline/live_input.hpp"
 #include "runtime/event.hpp"
 #include "runtime/shard.hpp"
 
@@ -33,6 +34,7 @@ struct fake_execution {
     std::string standard_output;
     std::string standard_error;
     runtime::event changed;
+    std::shared_ptr<pipeline::live_input> input;  // of an interactive one
 
     pipeline::event& add(pipeline::event_type type);
     void output(std::string bytes);
@@ -95,6 +97,7 @@ class fake_engine final : public pipeline::engine {
     task<outcome<void>> cancel(pipeline::principal who, execution_id id) override;
     task<outcome<std::unique_ptr<pipeline::subscription>>> subscribe(pipeline::principal who, execution_id id,
                                                                      std::uint32_t after) override;
+    task<outcome<pipeline::attachment>> attach(pipeline::principal who, execution_id id, std::uint32_t after) override;
     task<std::vector<pipeline::stuck_execution>> stuck() override;
     bool ready() const override { return world_.ready; }
     std::string describe() const override { return "fake engine"; }
