@@ -126,6 +126,16 @@ std::optional<stream_event> parse_stream_event(std::string_view json) {
     });
 }
 
+std::optional<attach_message> parse_attach_message(std::string_view json) {
+    return with_object(json, [](const dom::object& root) -> std::optional<attach_message> {
+        attach_message out;
+        out.type = text(root, "type");
+        if (out.type.empty()) return std::nullopt;
+        out.has_terminal = root.at_pointer("/interactive/pty").error() == simdjson::SUCCESS;
+        return out;
+    });
+}
+
 std::optional<problem> parse_problem(std::string_view json) {
     return with_object(json, [](const dom::object& root) -> std::optional<problem> {
         problem out;

@@ -59,6 +59,12 @@ struct stream_event {
     std::optional<verdict> end;  // of a terminal event or the end of an attempt
 };
 
+// What an attached client is told beside events.
+struct attach_message {
+    std::string type;
+    bool has_terminal = false;  // of "attached"
+};
+
 struct problem_field {
     std::string pointer;
     std::string code;
@@ -94,6 +100,8 @@ bool is_terminal_status(std::string_view status);
 std::optional<execution> parse_execution(std::string_view json);
 std::optional<execution_page> parse_execution_page(std::string_view json);
 std::optional<stream_event> parse_stream_event(std::string_view json);
+// Nothing for an event.
+std::optional<attach_message> parse_attach_message(std::string_view json);
 std::optional<problem> parse_problem(std::string_view json);
 std::optional<std::vector<stuck_item>> parse_stuck(std::string_view json);
 std::optional<backup_list> parse_backup(std::string_view json);

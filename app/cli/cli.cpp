@@ -14,6 +14,7 @@ using runtime::task;
 
 task<outcome<int>> dispatch(session& with, const any_command& command) {
     if (const auto* run = std::get_if<run_command>(&command)) return run_program(with, *run);
+    if (const auto* attached = std::get_if<attach_command>(&command)) return attach_to_program(with, *attached);
     if (const auto* logs = std::get_if<logs_command>(&command)) return show_logs(with, *logs);
     if (const auto* show = std::get_if<show_command>(&command)) return show_execution(with, *show);
     if (const auto* list = std::get_if<list_command>(&command)) return list_executions(with, *list);

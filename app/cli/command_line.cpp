@@ -49,6 +49,7 @@ struct parsed_values {
     std::vector<std::string> more_arguments;
     std::vector<std::string> limits;
     std::vector<std::string> run_labels;
+    attach_command attach;
     logs_command logs;
     show_command show;
     list_command list;
@@ -106,6 +107,14 @@ void add_run(CLI::App& app, parsed_values& values) {
         ->allow_extra_args(false);
     run->add_option("--key", values.run.key, "Idempotency key: the same key never runs twice")->type_name("KEY");
     run->add_flag("-d,--detach", values.run.detach, "Print the id and leave at once");
+    run->add_flag("-i,--interactive", values.run.interactive, "The program reads what is typed here");
+    run->add_flag("-t,--tty", values.run.terminal, "The program runs on a terminal; implies -i");
+
+    auto* attach = app.add_subcommand("attach", "Type to a running program that was started with -i or -t");
+    attach->add_option("id", values.attach.id, "Execution id")->required()->type_name("ID");
+    attach->add_option("--after", values.attach.after, "Skip the events up to this number")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{UINT32_MAX}).description(""))
+        ->type_name("N");
 }
 
 void add_reading(CLI::App& app, parsed_values& values) {
@@ -190,12 +199,14 @@ void add_rest(CLI::App& app, parsed_values& values) {
 
 any_command command_of(const CLI::App& app, parsed_values& values) {
     if (app.got_subcommand("run")) {
+        values.run.interactive |= values.run.terminal;
         values.run.limits = split_pairs(values.limits);
         values.run.labels = split_pairs(values.run_labels);
         auto& arguments = values.run.arguments;
         arguments.insert(arguments.end(), values.more_arguments.begin(), values.more_arguments.end());
         return values.run;
     }
+    if (app.got_subcommand("attach")) return values.attach;
     if (app.got_subcommand("logs")) return values.logs;
     if (app.got_subcommand("show")) return values.show;
     if (app.got_subcommand("list")) {

@@ -32,6 +32,15 @@ struct run_command {
     std::string priority;
     std::string key;
     bool detach = false;
+    bool interactive = false;  // standard input is typed to the program
+    bool terminal = false;     // which runs on a terminal; interactive too
+    std::uint16_t rows = 0;    // of it; 0: the server's default
+    std::uint16_t columns = 0;
+};
+
+struct attach_command {
+    std::string id;
+    std::uint64_t after = 0;
 };
 
 struct logs_command {
@@ -109,9 +118,10 @@ struct bench_command {
 
 struct version_command {};
 
-using any_command = std::variant<run_command, logs_command, show_command, list_command, cancel_command, stuck_command,
-                                 verify_command, dump_command, repair_command, doctor_command, backup_command,
-                                 restore_command, archive_command, runtimes_command, bench_command, version_command>;
+using any_command =
+    std::variant<run_command, logs_command, show_command, list_command, cancel_command, attach_command, stuck_command,
+                 verify_command, dump_command, repair_command, doctor_command, backup_command, restore_command,
+                 archive_command, runtimes_command, bench_command, version_command>;
 
 struct command_line {
     common_options common;

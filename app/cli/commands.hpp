@@ -7,6 +7,7 @@
 namespace app::cli {
 
 runtime::task<outcome<int>> run_program(session& with, run_command what);
+runtime::task<outcome<int>> attach_to_program(session& with, attach_command what);
 runtime::task<outcome<int>> show_logs(session& with, logs_command what);
 runtime::task<outcome<int>> show_execution(session& with, show_command what);
 runtime::task<outcome<int>> list_executions(session& with, list_command what);

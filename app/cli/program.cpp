@@ -144,6 +144,8 @@ std::string limit_as_json(std::string_view key, std::string_view value) {
 outcome<std::string> execute_body(const run_command& what) {
     if (what.file == "-" && what.standard_input == "-")
         return usage_failure("the program and its input cannot both come from standard input");
+    if (what.interactive && !what.detach && (what.file == "-" || what.standard_input == "-"))
+        return usage_failure("with -i or -t standard input is for what is typed");
     const auto script = read_input(what.file, input_bytes_max);
     if (script.has_error()) return script.error();
     const std::string wrong = check_utf8(what, *script);
@@ -169,6 +171,14 @@ outcome<std::string> execute_body(const run_command& what) {
             .begin_object()
             .member("base64", std::string_view(runtime::base64_encode(*input)))
             .end_object();
+    }
+    if (what.terminal) {
+        json.key("interactive").begin_object().key("pty").begin_object();
+        if (what.rows != 0) json.member("rows", std::uint32_t{what.rows});
+        if (what.columns != 0) json.member("columns", std::uint32_t{what.columns});
+        json.end_object().end_object();
+    } else if (what.interactive) {
+        json.member("interactive", true);
     }
     json.end_object();
     // Numbers and words side by side; put in by hand before the closing brace.

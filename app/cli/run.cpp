@@ -1,13 +1,16 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdlib>
 
+#include "app/cli/attach.hpp"
 #include "app/cli/commands.hpp"
 #include "app/cli/follow.hpp"
 #include "app/cli/program.hpp"
 #include "app/cli/terminal.hpp"
+#include "app/cli/typing.hpp"
 #include "runtime/base/encoding.hpp"
 #include "runtime/gate.hpp"
 #include "runtime/spawn.hpp"
@@ -24,6 +27,7 @@ using signals = boost::asio::basic_signal_set<runtime::executor>;
 
 // How long a second Ctrl-C is waited for after the first.
 constexpr milliseconds second_interrupt{3'000};
+constexpr std::uint16_t terminal_side_max = 1000;  // that a server takes
 
 void say(const terminal& text, std::string_view line) {
     text.error(text.paint_error(style::faint, "weir: " + std::string(line)) + "\n");
@@ -81,12 +85,8 @@ void print_summary(session& with, const std::string& id, const verdict& end) {
                     with.text.paint_error(style::faint, "(" + id + ")") + "\n");
 }
 
-task<outcome<int>> follow_to_the_end(session& with, std::string id) {
-    follow_options options;
-    options.quiet = with.options.output == output_format::json;
-    const auto end = co_await follow(with, id, options);
-    if (end.has_error()) co_return end.error();
-    if (!*end) {
+task<outcome<int>> conclude(session& with, std::string id, followed end) {
+    if (!end) {
         failure lost;
         lost.message = "the event stream ended before the execution did";
         co_return lost;
@@ -96,14 +96,39 @@ task<outcome<int>> follow_to_the_end(session& with, std::string id) {
         if (result.has_error()) co_return result.error();
         with.text.out(result->body + "\n");
     }
-    print_summary(with, id, **end);
-    co_return exit_code_of(**end);
+    print_summary(with, id, *end);
+    co_return exit_code_of(*end);
+}
+
+follow_options options_of(const session& with) {
+    follow_options out;
+    out.quiet = with.options.output == output_format::json;
+    return out;
+}
+
+task<outcome<int>> follow_to_the_end(session& with, std::string id) {
+    auto end = co_await follow(with, id, options_of(with));
+    if (end.has_error()) co_return end.error();
+    co_return co_await conclude(with, std::move(id), std::move(*end));
+}
+
+task<outcome<int>> attach_until_left(session& with, std::string id, follow_options options) {
+    auto end = co_await attach(with, id, options);
+    if (end.has_error()) co_return end.error();
+    if (!end->detached) co_return co_await conclude(with, std::move(id), std::move(end->end));
+    say(with.text, "left the program running: weir attach " + id);
+    co_return exit_ok;
 }
 
 }  // namespace
 
 task<outcome<int>> run_program(session& with, run_command what) {
     const bool detach = what.detach;
+    const bool interactive = what.interactive;
+    if (const auto here = window_here(); what.terminal && here) {
+        what.rows = std::min(here->rows, terminal_side_max);
+        what.columns = std::min(here->columns, terminal_side_max);
+    }
     const auto accepted = co_await accept(with, std::move(what));
     if (accepted.has_error()) co_return accepted.error();
     const std::string id = accepted->id;
@@ -113,6 +138,7 @@ task<outcome<int>> run_program(session& with, run_command what) {
     }
     if (with.text.error_is_terminal() && with.options.output == output_format::text) say(with.text, "accepted " + id);
 
+    if (interactive) co_return co_await attach_until_left(with, id, options_of(with));
     signals interrupts(with.home.get_executor(), SIGINT, SIGTERM);
     runtime::gate background(with.home);
     runtime::spawn(background, with.home, watch_interrupts(&interrupts, &with, id));
@@ -120,6 +146,12 @@ task<outcome<int>> run_program(session& with, run_command what) {
     interrupts.cancel();
     co_await background.close();
     co_return end;
+}
+
+task<outcome<int>> attach_to_program(session& with, attach_command what) {
+    auto options = options_of(with);
+    options.after = what.after;
+    co_return co_await attach_until_left(with, std::move(what.id), options);
 }
 
 }  // namespace app::cli

@@ -50,6 +50,8 @@ TEST(command_line, takes_the_other_commands) {
     EXPECT_EQ(list.labels, (text_pairs{{"a", "b"}}));
     EXPECT_EQ(list.limit, 5U);
     EXPECT_EQ(parse<cancel_command>({"cancel", "A", "B"}).ids, (strings{"A", "B"}));
+    EXPECT_EQ(parse<attach_command>({"attach", "ID", "--after", "7"}).id, "ID");
+    EXPECT_EQ(parse<attach_command>({"attach", "ID", "--after", "7"}).after, 7U);
     parse<stuck_command>({"admin", "stuck"});
     EXPECT_EQ(parse<verify_command>({"log", "verify"}).directory, "./data");
     const auto dump = parse<dump_command>({"log", "dump", "/x", "--partition", "7", "--from", "12"});
@@ -75,6 +77,14 @@ TEST(command_line, takes_the_other_commands) {
     EXPECT_EQ(parse<restore_command>({"restore", "/t", "/d"}).directory, "/d");
     parse<version_command>({"version"});
     parse<version_command>({"--version"});
+}
+
+TEST(command_line, a_terminal_is_interactive) {
+    EXPECT_FALSE(parse<run_command>({"run", "a.py"}).interactive);
+    EXPECT_TRUE(parse<run_command>({"run", "-i", "a.py"}).interactive);
+    EXPECT_FALSE(parse<run_command>({"run", "-i", "a.py"}).terminal);
+    EXPECT_TRUE(parse<run_command>({"run", "-t", "a.py"}).interactive);
+    EXPECT_TRUE(parse<run_command>({"run", "-it", "a.py"}).terminal);
 }
 
 TEST(command_line, takes_common_options_anywhere) {

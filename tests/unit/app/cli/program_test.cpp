@@ -71,6 +71,25 @@ TEST(program, becomes_a_body) {
     EXPECT_TRUE(root["lang_version"].error());
 }
 
+TEST(program, asks_for_an_input_that_stays_open) {
+    run_command what;
+    what.file = file_with("typed.py", "print()");
+    EXPECT_EQ(execute_body(what)->find("interactive"), std::string::npos);
+    what.interactive = true;
+    EXPECT_NE(execute_body(what)->find("\"interactive\":true"), std::string::npos) << *execute_body(what);
+    what.terminal = true;
+    EXPECT_NE(execute_body(what)->find("\"interactive\":{\"pty\":{}}"), std::string::npos) << *execute_body(what);
+    what.rows = 40;
+    what.columns = 120;
+    EXPECT_NE(execute_body(what)->find("\"pty\":{\"rows\":40,\"columns\":120}"), std::string::npos)
+        << *execute_body(what);
+    what.limits = {{"wall_ms", "1s"}};
+    simdjson::dom::parser parser;
+    EXPECT_EQ(std::uint64_t(parser.parse(*execute_body(what))["limits"]["wall_ms"]), 1000U);
+    what.standard_input = "-";
+    EXPECT_EQ(execute_body(what).error().exit_code, exit_usage) << "what is typed comes from there";
+}
+
 TEST(program, says_what_is_wrong_before_a_server_is_asked) {
     run_command what;
     what.file = "/nonexistent/x.py";

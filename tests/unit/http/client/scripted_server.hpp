@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace http::client {
@@ -36,6 +37,11 @@ class scripted_connection {
         std::string out = buffered_.substr(0, head + length);
         buffered_.erase(0, head + length);
         return out;
+    }
+    // What comes next, of any kind; empty when the client has closed.
+    std::string read_some() {
+        if (buffered_.empty()) read_more();
+        return std::exchange(buffered_, std::string());
     }
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
