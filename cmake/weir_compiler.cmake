@@ -33,19 +33,6 @@ if(WEIR_SANITIZE)
   endif()
 endif()
 
-# What is hot is known from a run under load (tools/profile): the release build lays its code out by it. A function that
-# has changed since is compiled as if there were no profile.
-set(WEIR_PROFILE "" CACHE STRING "generate: a build that counts, for tools/profile; use: a build by cmake/weir.profdata")
-if(WEIR_PROFILE STREQUAL "generate")
-  add_compile_options(-fprofile-generate -fprofile-update=atomic)
-  add_link_options(-fprofile-generate)
-elseif(WEIR_PROFILE STREQUAL "use")
-  file(RELATIVE_PATH profile "${CMAKE_BINARY_DIR}" "${CMAKE_SOURCE_DIR}/cmake/weir.profdata")
-  add_compile_options(-fprofile-use=${profile} -Wno-profile-instr-unprofiled -Wno-backend-plugin)
-elseif(WEIR_PROFILE)
-  message(FATAL_ERROR "WEIR_PROFILE is ${WEIR_PROFILE}, but may be generate, use or empty")
-endif()
-
 find_program(MOLD mold)
 if(MOLD)
   add_link_options(-fuse-ld=mold)
