@@ -287,6 +287,8 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
     if (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
     const auto committed = co_await state_.journal.durable(e->partition, at);
     if (!committed) co_return storage_failure(committed.error());
+    // Who waits in the queue is seldom read; the log has its record.
+    if (e->place_in_queue && e->followers == 0) e->shrink_window(state_.journal.durable_through(e->partition), 0);
     accepted_.add();
     co_return accepted{id, status::queued, false};
 }

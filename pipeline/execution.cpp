@@ -25,10 +25,10 @@ std::shared_ptr<execution> execution::make(runtime::shard& home, const storage::
     out->partition = header.partition;
     out->first_offset = header.at;
     out->kept_since = header.time;
-    for (const auto* payload : std::as_const(*spec).payloads())
+    for (const auto* payload : spec->payloads())
         if (payload->is_blob()) out->first_offset = std::min(out->first_offset, payload->blob.first);
     out->spec = std::move(*spec);
-    if (out->spec.interactive) out->input = std::make_shared<live_input>(home, *out->spec.interactive);
+    if (const auto& how = out->spec.more().interactive) out->input = std::make_shared<live_input>(home, *how);
     return out;
 }
 
@@ -123,8 +123,7 @@ void execution::renew(storage::offset first, std::vector<record_place> parts, co
     }
     places = std::move(parts);
     window_start_ = 0;
-    for (std::size_t i = 0; i < blobs.size(); ++i)
-        if (auto& payload = *spec.payloads()[i]; payload.is_blob()) payload.blob = blobs[i];
+    spec.move_blobs(blobs);
     first_offset = first;
     ++renewals;
 }
@@ -171,7 +170,7 @@ execution_view execution::view() const {
     out.lang = spec.lang;
     out.lang_version = spec.lang_version;
     out.priority = spec.priority;
-    out.labels = spec.labels;
+    out.labels = spec.more().labels;
     out.attempt = attempt;
     out.created_at = id.created_at();
     out.started_at = started_at;

@@ -57,18 +57,21 @@ class execution {
     // Drops the bytes of the oldest records that are durable, until at most `bytes_max` are kept.
     void shrink_window(storage::offset durable, std::size_t bytes_max);
 
-    // The folded state.
+    // The folded state. The order of the members leaves no gaps: a test holds its size.
     execution_id id;
     runtime::uuid tenant;
     runtime::uuid user;
     runtime::partition_id partition;
-    enum status status = status::queued;
     std::uint32_t attempt = 1;
+    std::uint32_t last_event = 0;
+    enum status status = status::queued;
     bool cancellation_requested = false;
+    // These two are true while this process lives, and only here, as what stands at the end.
+    bool is_new = false;           // accepted in this life, and its document was not put yet
+    bool in_archive = false;       // its document was taken: reads go there
     runtime::utc_time not_before;  // a retry's backoff; 0 on the first attempt
     std::optional<runtime::utc_time> started_at;
     std::optional<runtime::utc_time> finished_at;
-    std::uint32_t last_event = 0;
     storage::offset first_offset = 0;  // of its first record, blob pieces included
     storage::offset last_offset = 0;
     runtime::boxed<verdict_view> verdict;
@@ -79,20 +82,18 @@ class execution {
     runtime::utc_time kept_since;  // time of the oldest record that it needs
 
     // True while this process lives, and only here.
-    pending waits_for = pending::nothing;
     std::optional<admission_queue::ticket> place_in_queue;
-    bool has_seat = false;
-    bool concluding = false;      // blobs of its last record are being appended: no snapshot begins behind them
-    bool is_new = false;          // accepted in this life, and its document was not put yet
-    bool announced = false;       // `changed` will tell of what was appended last
-    std::uint32_t followers = 0;  // subscriptions; who else waits on `changed`, waits for the end
-    bool in_archive = false;      // its document was taken: reads go there
-    std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
     std::uint64_t kept_from = 0;  // journal::appended_bytes() when its oldest record was appended
     std::optional<std::list<execution_id>::iterator> place_by_age;  // the table's
-    std::stop_source cancel_program;                                // ends the running attempt
+    std::stop_source cancel_program{std::nostopstate};              // ends the running attempt, if there is one
     std::shared_ptr<live_input> input;                              // of an interactive one, else null
     runtime::event changed;                                         // records became durable, or never will
+    std::uint32_t followers = 0;  // subscriptions; who else waits on `changed`, waits for the end
+    std::uint32_t renewals = 0;   // how often renew() moved its records: who read meanwhile looks again
+    pending waits_for = pending::nothing;
+    bool has_seat = false;
+    bool concluding = false;  // blobs of its last record are being appended: no snapshot begins behind them
+    bool announced = false;   // `changed` will tell of what was appended last
 
     explicit execution(runtime::shard& home) : changed(home) {}
 
@@ -100,7 +101,7 @@ class execution {
     bool transition(const storage::record_view& record);
     bool fold(const storage::record_view& record);
     void remember(const storage::record_view& record, bool keep);
-    std::size_t window_start_ = 0;  // places before it are not kept
+    std::uint32_t window_start_ = 0;  // places before it are not kept
 };
 
 }  // namespace pipeline

@@ -141,15 +141,34 @@ std::optional<Message> parse(std::string_view payload) {
 
 }  // namespace
 
+const accepted_record::extras& accepted_record::more() const {
+    static const extras none;
+    return more_ ? *more_ : none;
+}
+
+accepted_record::extras& accepted_record::with_more() {
+    if (!more_) more_ = extras();
+    return *more_;
+}
+
+void accepted_record::move_blobs(const payload_places& to) {
+    if (script.is_blob()) script.blob = to[0];
+    if (!more_) return;
+    if (more_->standard_input.is_blob()) more_->standard_input.blob = to[1];
+    if (more_->file_bytes.is_blob()) more_->file_bytes.blob = to[2];
+}
+
 std::string encode(const accepted_record& value) {
+    const auto& more = value.more();
     proto::Accepted out;
     out.set_tenant(value.tenant);
     out.set_user(value.user);
     out.set_lang(value.lang);
     out.set_lang_version(value.lang_version);
     fill(*out.mutable_script(), value.script);
-    for (const auto& arg : value.args) out.add_args(arg);
-    fill(*out.mutable_standard_input(), value.standard_input);
+    for (const auto& arg : more.args) out.add_args(arg);
+    if (more.standard_input.is_blob() || !more.standard_input.inline_bytes.empty())
+        fill(*out.mutable_standard_input(), more.standard_input);
     out.set_priority(static_cast<std::uint32_t>(value.priority));
     auto& limits = *out.mutable_limits();
     limits.set_wall_ms(value.limits.wall_ms);
@@ -163,20 +182,20 @@ std::string encode(const accepted_record& value) {
     retry.set_attempts_max(value.retry.attempts_max);
     for (const error_type on : value.retry.on) retry.add_on(static_cast<std::uint32_t>(on));
     retry.set_backoff_ms(value.retry.backoff_ms);
-    fill_labels(*out.mutable_labels(), value.labels);
-    out.set_traceparent(value.traceparent);
+    fill_labels(*out.mutable_labels(), more.labels);
+    out.set_traceparent(more.traceparent);
     if (value.key) fill(*out.mutable_key(), *value.key);
-    for (const auto& file : value.files) {
+    for (const auto& file : more.files) {
         auto& one = *out.add_files();
         one.set_path(file.path);
         one.set_bytes(file.bytes);
     }
-    if (!value.files.empty()) fill(*out.mutable_file_bytes(), value.file_bytes);
-    for (const auto& path : value.outputs) out.add_outputs(path);
-    if (value.interactive) {
+    if (!more.files.empty()) fill(*out.mutable_file_bytes(), more.file_bytes);
+    for (const auto& path : more.outputs) out.add_outputs(path);
+    if (more.interactive) {
         auto& how = *out.mutable_interactive();
-        how.set_rows(value.interactive->terminal ? value.interactive->terminal->rows : 0);
-        how.set_columns(value.interactive->terminal ? value.interactive->terminal->columns : 0);
+        how.set_rows(more.interactive->terminal ? more.interactive->terminal->rows : 0);
+        how.set_columns(more.interactive->terminal ? more.interactive->terminal->columns : 0);
     }
     return out.SerializeAsString();
 }
@@ -193,6 +212,32 @@ std::optional<std::string> with_blobs(std::string_view accepted_payload, const p
     return in->SerializeAsString();
 }
 
+namespace {
+
+// False if it cannot be read.
+bool read_extras(const proto::Accepted& in, accepted_record& out) {
+    const bool any = in.args_size() > 0 || in.has_standard_input() || in.labels_size() > 0 ||
+                     !in.traceparent().empty() || in.files_size() > 0 || in.outputs_size() > 0 || in.has_interactive();
+    if (!any) return true;
+    auto& more = out.with_more();
+    more.args.assign(in.args().begin(), in.args().end());
+    more.standard_input = read(in.standard_input());
+    more.labels = read_labels(in.labels());
+    more.traceparent = in.traceparent();
+    for (const auto& file : in.files()) more.files.push_back({file.path(), file.bytes()});
+    more.file_bytes = read(in.file_bytes());
+    more.outputs.assign(in.outputs().begin(), in.outputs().end());
+    if (!in.has_interactive()) return true;
+    auto& how = more.interactive.emplace();
+    const auto rows = in.interactive().rows();
+    const auto columns = in.interactive().columns();
+    if (rows > terminal_rows_max || columns > terminal_columns_max) return false;
+    if (rows != 0) how.terminal = {static_cast<std::uint16_t>(rows), static_cast<std::uint16_t>(columns)};
+    return true;
+}
+
+}  // namespace
+
 std::optional<accepted_record> decode_accepted(std::string_view payload) {
     const auto in = parse<proto::Accepted>(payload);
     if (!in || in->priority() > static_cast<std::uint32_t>(priority::background)) return std::nullopt;
@@ -202,8 +247,6 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
     out.lang = in->lang();
     out.lang_version = in->lang_version();
     out.script = read(in->script());
-    out.args.assign(in->args().begin(), in->args().end());
-    out.standard_input = read(in->standard_input());
     out.priority = static_cast<priority>(in->priority());
     const auto& limits = in->limits();
     out.limits = {limits.wall_ms(),      limits.cpu_ms(),     limits.memory_bytes(),        limits.processes(),
@@ -214,22 +257,11 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
         out.retry.on.push_back(static_cast<error_type>(on));
     }
     out.retry.backoff_ms = in->retry().backoff_ms();
-    out.labels = read_labels(in->labels());
-    out.traceparent = in->traceparent();
     if (in->has_key()) {
         out.key = read(in->key());
         if (!out.key) return std::nullopt;
     }
-    for (const auto& file : in->files()) out.files.push_back({file.path(), file.bytes()});
-    out.file_bytes = read(in->file_bytes());
-    out.outputs.assign(in->outputs().begin(), in->outputs().end());
-    if (in->has_interactive()) {
-        auto& how = out.interactive.emplace();
-        const auto rows = in->interactive().rows();
-        const auto columns = in->interactive().columns();
-        if (rows > terminal_rows_max || columns > terminal_columns_max) return std::nullopt;
-        if (rows != 0) how.terminal = {static_cast<std::uint16_t>(rows), static_cast<std::uint16_t>(columns)};
-    }
+    if (!read_extras(*in, out)) return std::nullopt;
     return out;
 }
 

@@ -63,34 +63,45 @@ inline constexpr std::size_t request_payloads = 3;
 using payload_places = std::array<storage::blob_reference, request_payloads>;
 
 struct accepted_record {
+    struct file {
+        std::string path;
+        std::uint64_t bytes = 0;
+    };
+    // What many requests are without: a queue of a million of them need not have the room for it.
+    struct extras {
+        std::vector<std::string> args;
+        payload_bytes standard_input;
+        std::map<std::string, std::string> labels;
+        std::string traceparent;
+        std::vector<file> files;
+        payload_bytes file_bytes;  // of all of them, one behind the other
+        std::vector<std::string> outputs;
+        std::optional<interactive_input> interactive;
+    };
+
     std::string tenant;
     std::string user;
     std::string lang;
     std::string lang_version;
     payload_bytes script;
-    std::vector<std::string> args;
-    payload_bytes standard_input;
     enum priority priority = priority::normal;
     script_limits limits;
     retry_policy retry;
-    std::map<std::string, std::string> labels;
-    std::string traceparent;
     runtime::boxed<key_entry> key;
-    struct file {
-        std::string path;
-        std::uint64_t bytes = 0;
-    };
-    std::vector<file> files;
-    payload_bytes file_bytes;  // of all of them, one behind the other
-    std::vector<std::string> outputs;
-    std::optional<interactive_input> interactive;
 
-    [[nodiscard]] std::array<payload_bytes*, request_payloads> payloads() {
-        return {&script, &standard_input, &file_bytes};
-    }
+    // Empty ones if there are none.
+    [[nodiscard]] const extras& more() const;
+    // To be filled in.
+    [[nodiscard]] extras& with_more();
+
     [[nodiscard]] std::array<const payload_bytes*, request_payloads> payloads() const {
-        return {&script, &standard_input, &file_bytes};
+        return {&script, &more().standard_input, &more().file_bytes};
     }
+    // Where each payload that is a blob lies now.
+    void move_blobs(const payload_places& to);
+
+  private:
+    runtime::boxed<extras> more_;
 };
 
 // An artefact's bytes, one piece behind the other; none for an output with a fault.

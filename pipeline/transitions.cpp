@@ -79,18 +79,19 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     record.lang = std::move(request.lang);
     record.lang_version = std::move(request.lang_version);
     record.script = std::move(*script);
-    record.args = std::move(request.args);
-    record.standard_input = std::move(*standard_input);
     record.priority = request.priority;
     record.limits = request.limits;
     record.retry = std::move(request.retry);
-    record.labels = std::move(request.labels);
-    record.traceparent = std::move(request.traceparent);
     record.key = key;
-    for (auto& file : request.files) record.files.push_back({std::move(file.path), file.bytes.size()});
-    record.file_bytes = std::move(*file_bytes);
-    record.outputs = std::move(request.outputs);
-    record.interactive = request.interactive;
+    auto& more = record.with_more();
+    more.args = std::move(request.args);
+    more.standard_input = std::move(*standard_input);
+    more.labels = std::move(request.labels);
+    more.traceparent = std::move(request.traceparent);
+    for (auto& file : request.files) more.files.push_back({std::move(file.path), file.bytes.size()});
+    more.file_bytes = std::move(*file_bytes);
+    more.outputs = std::move(request.outputs);
+    more.interactive = request.interactive;
 
     const std::string payload = encode(record);
     const auto stored = journal_.append(header, payload);

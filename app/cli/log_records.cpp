@@ -54,11 +54,11 @@ void write_accepted(http::json_writer& json, const record_view& record) {
     json.member("user", std::string_view(printable(what->user)));
     json.member("lang", std::string_view(printable(what->lang)));
     json.member("lang_version", std::string_view(printable(what->lang_version)));
-    json.member("priority", pipeline::to_string(what->priority)).member("labels", what->labels);
-    json.member("arguments", std::uint64_t{what->args.size()}).member("attempts_max", what->retry.attempts_max);
+    json.member("priority", pipeline::to_string(what->priority)).member("labels", what->more().labels);
+    json.member("arguments", std::uint64_t{what->more().args.size()}).member("attempts_max", what->retry.attempts_max);
     json.member("with_key", what->key.has_value());
     write_payload(json, "script", what->script);
-    write_payload(json, "stdin", what->standard_input);
+    write_payload(json, "stdin", what->more().standard_input);
     json.end_object();
 }
 

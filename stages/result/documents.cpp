@@ -15,7 +15,7 @@ pipeline::summary summarize(const execution& e) {
     out.lang = e.spec.lang;
     out.lang_version = e.spec.lang_version;
     out.priority = e.spec.priority;
-    out.labels = e.spec.labels;
+    out.labels = e.spec.more().labels;
     out.attempt = e.attempt;
     out.started_at = e.started_at;
     out.finished_at = *e.finished_at;

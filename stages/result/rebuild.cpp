@@ -44,7 +44,7 @@ void rebuild::begin(const storage::record_view& accepted) {
     open_execution fresh;
     fresh.e = execution::make(home_, accepted);
     if (!fresh.e || !fresh.e->apply(accepted, false)) return;
-    for (const auto* payload : std::as_const(fresh.e->spec).payloads()) {
+    for (const auto* payload : fresh.e->spec.payloads()) {
         auto found = pieces_of(payload->blob, pieces);
         if (found.size() != payload->blob.pieces) return;
         std::move(found.begin(), found.end(), std::back_inserter(fresh.records));

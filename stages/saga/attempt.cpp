@@ -62,10 +62,10 @@ class recorder final : public worker::observer {
     runtime::error_code failure_;
 };
 
-task<result<std::string>> bytes_of(pipeline::shard_state& state, std::shared_ptr<execution> e,
-                                   pipeline::payload_bytes pipeline::accepted_record::* which) {
+// The script, the standard input or the files: as accepted_record::payloads() has them.
+task<result<std::string>> bytes_of(pipeline::shard_state& state, std::shared_ptr<execution> e, std::size_t which) {
     while (true) {
-        const auto& what = e->spec.*which;
+        const auto& what = *e->spec.payloads()[which];
         if (!what.is_blob()) co_return what.inline_bytes;
         const std::uint32_t renewals = e->renewals;
         auto bytes = co_await state.blobs.get(e->partition, what.blob);
@@ -100,15 +100,16 @@ bool cut_files(const std::vector<pipeline::accepted_record::file>& files, const 
 }
 
 task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
-    auto script = co_await bytes_of(state, e, &pipeline::accepted_record::script);
+    auto script = co_await bytes_of(state, e, 0);
     if (!script) co_return script.error();
-    auto standard_input = co_await bytes_of(state, e, &pipeline::accepted_record::standard_input);
+    auto standard_input = co_await bytes_of(state, e, 1);
     if (!standard_input) co_return standard_input.error();
-    auto files = co_await bytes_of(state, e, &pipeline::accepted_record::file_bytes);
+    auto files = co_await bytes_of(state, e, 2);
     if (!files) co_return files.error();
+    const auto& more = e->spec.more();
     worker::launch_request out;
-    if (!cut_files(e->spec.files, *files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
-    out.outputs = e->spec.outputs;
+    if (!cut_files(more.files, *files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
+    out.outputs = more.outputs;
     out.output_each_max = pipeline::artifact_bytes_max;
     out.outputs_together_max = pipeline::artifacts_bytes_max;
     out.execution = e->id;
@@ -116,7 +117,7 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
     out.lang = e->spec.lang;
     out.lang_version = e->spec.lang_version;
     out.script = std::move(*script);
-    out.args = e->spec.args;
+    out.args = more.args;
     out.standard_input = std::move(*standard_input);
     out.limits = limits_of(e->spec.limits);
     out.live_input = e->input;

@@ -85,6 +85,7 @@ task<script_saga::outcome> script_saga::run_in_seat(std::shared_ptr<execution> e
     }
     if (starts_nothing_more_.stop_requested()) co_return runtime::error_code(boost::asio::error::operation_aborted);
 
+    e->cancel_program = std::stop_source();
     const std::stop_callback end_with_server(ends_programs_.get_token(), [&e] { e->cancel_program.request_stop(); });
     auto came = co_await run_attempt(state_, worker_, e);
     const bool cut_off = ends_programs_.stop_requested() && !e->cancellation_requested && came &&

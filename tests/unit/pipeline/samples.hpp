@@ -13,14 +13,15 @@ inline accepted_record accepted() {
     out.lang = "python";
     out.lang_version = "3.11";
     out.script.inline_bytes = "print(1)";
-    out.args = {"a", std::string("b\0c", 3)};
-    out.standard_input.blob = {7, 2, 300'000};
+    auto& more = out.with_more();
+    more.args = {"a", std::string("b\0c", 3)};
+    more.standard_input.blob = {7, 2, 300'000};
     out.priority = priority::high;
     out.limits.wall_ms = 1234;
     out.limits.kill_on_output_limit = true;
     out.retry = {3, {error_type::infrastructure, error_type::timeout_wall}, 250};
-    out.labels = {{"team", "red"}, {"v", ""}};
-    out.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    more.labels = {{"team", "red"}, {"v", ""}};
+    more.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     return out;
 }
 

@@ -80,7 +80,7 @@ TEST(snapshots, alone_they_are_the_execution) {
     ASSERT_NE(e, nullptr);
     EXPECT_EQ(e->status, status::running);
     EXPECT_EQ(e->last_event, 7U);
-    EXPECT_EQ(e->spec.labels, samples::accepted().labels);
+    EXPECT_EQ(e->spec.more().labels, samples::accepted().more().labels);
     EXPECT_EQ(e->started_at, h.f.e->started_at) << "times are those of the first writing";
     ASSERT_EQ(e->places.size(), 2U);
     EXPECT_EQ(e->places[0].event_count, 5);
@@ -185,8 +185,8 @@ TEST(snapshots, a_copy_keeps_what_a_later_version_wrote) {
     EXPECT_NE(moved->find(std::string("\xc0\x0c\x05", 3)), std::string::npos);
     const auto back = decode_accepted(*moved);
     ASSERT_TRUE(back);
-    EXPECT_EQ(back->standard_input.blob.first, 99U);
-    EXPECT_EQ(back->standard_input.blob.bytes, 300'000U);
+    EXPECT_EQ(back->more().standard_input.blob.first, 99U);
+    EXPECT_EQ(back->more().standard_input.blob.bytes, 300'000U);
     EXPECT_FALSE(back->script.is_blob());
     EXPECT_EQ(back->script.inline_bytes, "print(1)");
 }
