@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <regex>
 
 #include "runtime/base/assert.hpp"
@@ -66,6 +67,47 @@ void read_executor(const configuration& from, settings& values, std::vector<std:
     values.executor.noop_period = milliseconds(std::stoll(parts[3]));
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+    std::vector<std::string> out;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const auto comma = std::min(text.find(',', at), text.size());
+        std::string word = text.substr(at, comma - at);
+        std::erase_if(word, [](char c) { return c == ' ' || c == '\t'; });
+        if (!word.empty()) out.push_back(std::move(word));
+        at = comma + 1;
+    }
+    return out;
+}
+
+template <class Rule>
+std::vector<Rule> rules_of(const configuration& from, std::string_view name,
+                           std::optional<Rule> (*parse)(std::string_view), const char* form,
+                           std::vector<std::string>& errors) {
+    std::vector<Rule> out;
+    for (const auto& word : words_of(from.text(name))) {
+        const auto rule = parse(word);
+        if (rule) {
+            out.push_back(*rule);
+        } else {
+            errors.push_back(from.origin(name).place + ": " + std::string(name) + ": \"" + word + "\" is not " + form);
+        }
+    }
+    return out;
+}
+
+void read_network(const configuration& from, pipeline::network_policy& out, std::vector<std::string>& errors) {
+    constexpr auto host_form = "host:port, *.name:port or *:port";
+    constexpr auto address_form = "address[/bits][:port]";
+    out.hosts = rules_of(from, "network.hosts", &pipeline::parse_host_rule, host_form, errors);
+    out.reachable = rules_of(from, "network.reachable", &pipeline::parse_address_rule, address_form, errors);
+    out.never = rules_of(from, "network.never", &pipeline::parse_address_rule, address_form, errors);
+    out.open = words_of(from.text("network.open"));
+    out.connections_max = static_cast<std::uint32_t>(from.integer("network.connections_max"));
+    out.names_max = static_cast<std::uint32_t>(from.integer("network.names_max"));
+    out.bytes_max = count(from, "network.bytes_max");
+}
+
 settings settings_of(const configuration& from, std::vector<std::string>& errors) {
     settings out;
     out.listen = from.address("listen");
@@ -76,6 +118,7 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     out.seats = count(from, "seats");
     read_executor(from, out, errors);
     out.sandbox.weak_limits = from.text("sandbox.limits") == "weak";
+    read_network(from, out.network, errors);
     out.runtimes.cache_bytes_max = static_cast<std::uint64_t>(from.integer("runtimes.cache_bytes_max"));
     out.runtimes.directory = from.text("runtimes.directory");
     out.admission.queued_max = count(from, "admission.queued_max");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/network.hpp"
 #include "runtime/base/config.hpp"
 
 namespace app {
@@ -31,6 +32,8 @@ struct settings {
     struct sandbox_settings {
         bool weak_limits = false;
     } sandbox;
+
+    pipeline::network_policy network;
 
     struct runtimes_settings {
         std::string directory;              // of manifests; empty: see app/runtimes_folder.hpp

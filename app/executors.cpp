@@ -86,6 +86,9 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     sandbox::worker_options worker;
     worker.limits = static_cast<stages::worker::limits_by>(nursery->report().level);
     worker.runtimes = runtimes::detect_runtimes(known.manifests);
+    worker.network.policy = values.network;
+    out.own_port = std::make_shared<std::atomic<std::uint16_t>>(values.listen.port);
+    worker.network.own_port = out.own_port;
     worker.artifacts = std::make_shared<sandbox::artifact_directory>(shards, values.runtimes.cache_bytes_max);
     if (worker.runtimes.empty())
         runtime::log(runtime::log_level::warning, "no language of the manifests is installed",

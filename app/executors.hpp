@@ -1,6 +1,8 @@
 // Which executor runs programs, made ready before there are threads.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@ struct prepared_executor {
     std::string description;  // for the log and /readyz?verbose
     std::vector<pipeline::runtime_versions> runtimes;
     worker_factory make_worker;
+    // Told where the server listens, once it does; null where nobody asks.
+    std::shared_ptr<std::atomic<std::uint16_t>> own_port;
 };
 
 // Thread: the main one, without others; it may fork.

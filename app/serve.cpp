@@ -117,6 +117,7 @@ int run(settings values) {
     }
     limits.runtimes = executor.runtimes;
     limits.any_runtime = values.executor.noop;
+    limits.network = values.network;
 
     server running(std::move(values), shards, seats, std::move(limits), std::move(executor.make_worker),
                    executor.description);
@@ -126,6 +127,7 @@ int run(settings values) {
         // Half-opened shards are not taken apart: what is on disk is as after a crash, which is always safe.
         std::_Exit(exit_failed);
     }
+    if (executor.own_port) executor.own_port->store(running.port());
     std::printf("listening on %s\n", running.url().c_str());
     std::fflush(stdout);
     run_until_stopped(running);

@@ -27,6 +27,7 @@ class server {
     bool start();
     [[nodiscard]] const std::string& diagnosis() const { return diagnosis_; }
     [[nodiscard]] std::string url() const;
+    [[nodiscard]] std::uint16_t port() const { return front_door_->port(); }
     // Two-phase: ask (no new work, streams end with a drain event, running programs get their grace), then end.
     void stop();
 

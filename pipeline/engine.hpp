@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "pipeline/failure.hpp"
+#include "pipeline/network.hpp"
 #include "pipeline/principal.hpp"
+#include "runtime/base/boxed.hpp"
 #include "runtime/base/ids.hpp"
 #include "runtime/base/sha256.hpp"
 #include "runtime/base/time.hpp"
@@ -123,6 +125,7 @@ struct script_request {
     std::vector<input_file> files;
     std::vector<std::string> outputs;  // paths of what is kept when the program has ended
     std::optional<interactive_input> interactive;
+    network_request network;
     enum priority priority = priority::normal;
     script_limits limits;
     retry_policy retry;
@@ -208,6 +211,7 @@ struct verdict_view {
     bool stderr_truncated = false;
     // In the result, not in events.
     std::optional<isolation_view> isolation;  // null if there was no box
+    runtime::boxed<network_use> network;      // null if it asked for none
     std::vector<artifact_view> artifacts;     // one for each output, in order; none if the program never began
 };
 
@@ -305,6 +309,7 @@ struct operator_limits {
     script_limits defaults;
     script_limits_max maxima;
     std::vector<runtime_versions> runtimes;
+    network_policy network;
     bool any_runtime = false;  // the noop executor accepts every pair
 };
 

@@ -54,6 +54,36 @@ std::optional<key_entry> read(const proto::KeyEntry& in) {
     return out;
 }
 
+void fill(proto::NetworkUse& out, const network_use& in) {
+    out.set_mode(static_cast<std::uint32_t>(in.mode));
+    out.set_connections(in.connections);
+    out.set_refused(in.refused);
+    out.set_sent_bytes(in.sent_bytes);
+    out.set_received_bytes(in.received_bytes);
+    out.set_bytes_limit_reached(in.bytes_limit_reached);
+    for (const auto& refusal : in.refusals) {
+        auto& one = *out.add_refusals();
+        one.set_to(refusal.to);
+        one.set_why(static_cast<std::uint32_t>(refusal.why));
+    }
+}
+
+std::optional<network_use> read(const proto::NetworkUse& in) {
+    if (in.mode() > static_cast<std::uint32_t>(network_mode::open)) return std::nullopt;
+    network_use out;
+    out.mode = static_cast<network_mode>(in.mode());
+    out.connections = in.connections();
+    out.refused = in.refused();
+    out.sent_bytes = in.sent_bytes();
+    out.received_bytes = in.received_bytes();
+    out.bytes_limit_reached = in.bytes_limit_reached();
+    for (const auto& refusal : in.refusals()) {
+        if (refusal.why() > static_cast<std::uint32_t>(network_refusal::own_address)) return std::nullopt;
+        out.refusals.push_back({refusal.to(), static_cast<network_refusal>(refusal.why())});
+    }
+    return out;
+}
+
 void fill(proto::Verdict& out, const verdict_view& in) {
     out.set_status(static_cast<std::uint32_t>(in.status));
     if (in.exit_code) out.set_exit_code(*in.exit_code);
@@ -66,6 +96,7 @@ void fill(proto::Verdict& out, const verdict_view& in) {
         out.mutable_isolation()->set_limits(static_cast<std::uint32_t>(in.isolation->limits));
         out.mutable_isolation()->set_start(static_cast<std::uint32_t>(in.isolation->start));
     }
+    if (in.network) fill(*out.mutable_network(), *in.network);
     for (const auto& artifact : in.artifacts) {
         auto& one = *out.add_artifacts();
         one.set_path(artifact.path);
@@ -97,6 +128,10 @@ std::optional<verdict_view> read(const proto::Verdict& in) {
         if (in.isolation().start() > static_cast<std::uint32_t>(isolation_start::parked)) return std::nullopt;
         out.isolation = {static_cast<isolation_limits>(in.isolation().limits()),
                          static_cast<isolation_start>(in.isolation().start())};
+    }
+    if (in.has_network()) {
+        out.network = read(in.network());
+        if (!out.network) return std::nullopt;
     }
     for (const auto& artifact : in.artifacts()) {
         if (artifact.fault() > static_cast<std::uint32_t>(artifact_fault::unreadable)) return std::nullopt;
@@ -197,6 +232,11 @@ std::string encode(const accepted_record& value) {
         how.set_rows(more.interactive->terminal ? more.interactive->terminal->rows : 0);
         how.set_columns(more.interactive->terminal ? more.interactive->terminal->columns : 0);
     }
+    if (more.network.mode != network_mode::none) {
+        auto& network = *out.mutable_network();
+        network.set_mode(static_cast<std::uint32_t>(more.network.mode));
+        for (const auto& rule : more.network.allow) network.add_allow(rule);
+    }
     return out.SerializeAsString();
 }
 
@@ -217,7 +257,8 @@ namespace {
 // False if it cannot be read.
 bool read_extras(const proto::Accepted& in, accepted_record& out) {
     const bool any = in.args_size() > 0 || in.has_standard_input() || in.labels_size() > 0 ||
-                     !in.traceparent().empty() || in.files_size() > 0 || in.outputs_size() > 0 || in.has_interactive();
+                     !in.traceparent().empty() || in.files_size() > 0 || in.outputs_size() > 0 ||
+                     in.has_interactive() || in.has_network();
     if (!any) return true;
     auto& more = out.with_more();
     more.args.assign(in.args().begin(), in.args().end());
@@ -227,6 +268,9 @@ bool read_extras(const proto::Accepted& in, accepted_record& out) {
     for (const auto& file : in.files()) more.files.push_back({file.path(), file.bytes()});
     more.file_bytes = read(in.file_bytes());
     more.outputs.assign(in.outputs().begin(), in.outputs().end());
+    if (in.network().mode() > static_cast<std::uint32_t>(network_mode::open)) return false;
+    more.network.mode = static_cast<network_mode>(in.network().mode());
+    more.network.allow.assign(in.network().allow().begin(), in.network().allow().end());
     if (!in.has_interactive()) return true;
     auto& how = more.interactive.emplace();
     const auto rows = in.interactive().rows();

@@ -77,6 +77,7 @@ struct accepted_record {
         payload_bytes file_bytes;  // of all of them, one behind the other
         std::vector<std::string> outputs;
         std::optional<interactive_input> interactive;
+        network_request network;
     };
 
     std::string tenant;

@@ -92,6 +92,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     more.file_bytes = std::move(*file_bytes);
     more.outputs = std::move(request.outputs);
     more.interactive = request.interactive;
+    more.network = std::move(request.network);
 
     const std::string payload = encode(record);
     const auto stored = journal_.append(header, payload);

@@ -106,6 +106,12 @@ void add_run(CLI::App& app, parsed_values& values) {
         ->check(check_pair)
         ->allow_extra_args(false);
     run->add_option("--key", values.run.key, "Idempotency key: the same key never runs twice")->type_name("KEY");
+    run->add_option("--allow", values.run.allow, "A host that the program may reach; again for another one")
+        ->type_name("HOST:PORT")
+        ->allow_extra_args(false);
+    run->add_option("--network", values.run.network, "none, or open for every host of the internet")
+        ->check(CLI::IsMember({"none", "open"}).description(""))
+        ->type_name("MODE");
     run->add_flag("-d,--detach", values.run.detach, "Print the id and leave at once");
     run->add_flag("-i,--interactive", values.run.interactive, "The program reads what is typed here");
     run->add_flag("-t,--tty", values.run.terminal, "The program runs on a terminal; implies -i");

@@ -32,9 +32,11 @@ struct run_command {
     std::string priority;
     std::string key;
     bool detach = false;
-    bool interactive = false;  // standard input is typed to the program
-    bool terminal = false;     // which runs on a terminal; interactive too
-    std::uint16_t rows = 0;    // of it; 0: the server's default
+    bool interactive = false;        // standard input is typed to the program
+    bool terminal = false;           // which runs on a terminal; interactive too
+    std::string network;             // none, open or empty
+    std::vector<std::string> allow;  // hosts that the program may reach
+    std::uint16_t rows = 0;          // of it; 0: the server's default
     std::uint16_t columns = 0;
 };
 

@@ -92,6 +92,8 @@ std::string check_utf8(const run_command& what, const std::string& script) {
     for (const auto& pairs : {what.labels, what.limits})
         for (const auto& [key, value] : pairs)
             if (!runtime::is_utf8(key) || !runtime::is_utf8(value)) return "a label or limit is not valid UTF-8";
+    for (const auto& host : what.allow)
+        if (!runtime::is_utf8(host)) return "a host is not valid UTF-8";
     for (const auto* text : {&what.lang, &what.lang_version, &what.priority})
         if (!runtime::is_utf8(*text)) return "a flag is not valid UTF-8";
     return {};
@@ -146,6 +148,8 @@ outcome<std::string> execute_body(const run_command& what) {
         return usage_failure("the program and its input cannot both come from standard input");
     if (what.interactive && !what.detach && (what.file == "-" || what.standard_input == "-"))
         return usage_failure("with -i or -t standard input is for what is typed");
+    if (!what.allow.empty() && !what.network.empty())
+        return usage_failure("--allow names hosts, --network all or none of them: one of the two");
     const auto script = read_input(what.file, input_bytes_max);
     if (script.has_error()) return script.error();
     const std::string wrong = check_utf8(what, *script);
@@ -179,6 +183,13 @@ outcome<std::string> execute_body(const run_command& what) {
         json.end_object().end_object();
     } else if (what.interactive) {
         json.member("interactive", true);
+    }
+    if (!what.allow.empty()) {
+        json.key("network").begin_object().key("allow").begin_array();
+        for (const auto& host : what.allow) json.value(host);
+        json.end_array().end_object();
+    } else if (!what.network.empty()) {
+        json.member("network", what.network);
     }
     json.end_object();
     // Numbers and words side by side; put in by hand before the closing brace.

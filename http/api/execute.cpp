@@ -81,6 +81,8 @@ task<response> execute(environment& here, const request& asked) {
         if (!wrong->limit.empty()) here.limit_reached(wrong->limit);
         co_return problem_response(*wrong, asked.request_id);
     }
+    if (const auto wrong = refused_network(here.engine.limits().network, asked.who, what))
+        co_return problem_response(*wrong, asked.request_id);
     const auto trace = asked.head.field("traceparent");
     if (trace && is_traceparent(*trace)) what.traceparent = *trace;
     const auto wait_s = preferred_wait_s(asked.head);

@@ -101,7 +101,7 @@ bool execute_fields::number(element at, const std::string& pointer, std::uint64_
 }
 
 void execute_fields::read(element root) {
-    // A box has no network, so that another attempt has no effects outside.
+    // A box without a network has no effects outside, so that there may be another attempt.
     out_.retry.attempts_max = attempts_default;
     out_.retry.on = {pipeline::error_type::infrastructure};
     out_.retry.backoff_ms = backoff_ms_default;
@@ -117,7 +117,8 @@ void execute_fields::read(element root) {
     runtime_pair();
     check_file_names();
     // What was typed to an attempt that failed is gone, so that another one is not the same again.
-    if (out_.interactive && !have_retry_) out_.retry.attempts_max = 1;
+    const bool has_effects = out_.network.mode != pipeline::network_mode::none;
+    if ((out_.interactive || has_effects) && !have_retry_) out_.retry.attempts_max = 1;
 }
 
 void execute_fields::field(std::string_view name, element at) {
@@ -142,6 +143,8 @@ void execute_fields::field(std::string_view name, element at) {
         files(at);
     } else if (name == "outputs") {
         outputs(at);
+    } else if (name == "network") {
+        network(at);
     } else if (name == "priority") {
         priority(at);
     } else if (name == "limits") {

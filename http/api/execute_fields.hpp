@@ -53,6 +53,9 @@ class execute_fields {
     void interactive(element at);
     void terminal(element at);
     void terminal_side(std::string_view name, element at, std::uint16_t maximum, std::uint16_t& out);
+    // execute_network.cpp
+    void network(element at);
+    void network_allow(element at);
     void priority(element at);
     void limits(element at);
     void limit_number(std::string_view name, element at, std::uint64_t maximum, std::uint64_t& out);

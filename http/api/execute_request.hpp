@@ -31,4 +31,8 @@ class execute_reader {
     std::size_t errors_max_;
 };
 
+// Nothing if the operator allows the network that a request asks for; else 403 with an error for each entry.
+std::optional<problem> refused_network(const pipeline::network_policy& policy, const pipeline::principal& who,
+                                       const pipeline::script_request& asked);
+
 }  // namespace http::api

@@ -15,6 +15,16 @@ void write_limits(json_writer& json, const Limits& limits) {
     json.member("output_bytes", limits.output_bytes).member("disk_bytes", limits.disk_bytes).end_object();
 }
 
+void write_network(json_writer& json, const pipeline::network_policy& policy) {
+    json.key("network").begin_object().key("hosts").begin_array();
+    for (const auto& rule : policy.hosts) json.value(rule.to_string());
+    json.end_array().key("open").begin_array();
+    for (const auto& who : policy.open) json.value(who);
+    json.end_array().member("network_allow_max", pipeline::network_allow_max);
+    json.member("connections_max", policy.connections_max).member("names_max", policy.names_max);
+    json.member("bytes_max", policy.bytes_max).end_object();
+}
+
 }  // namespace
 
 runtime::task<response> get_limits(environment& here, const request&) {
@@ -41,6 +51,7 @@ runtime::task<response> get_limits(environment& here, const request&) {
     json.member("attach_input_bytes_max", pipeline::attach_input_bytes_max);
     json.member("attach_message_bytes_max", attach::message_bytes_max);
     json.member("attach_clients_max", pipeline::attach_clients_max).end_object();
+    write_network(json, limits.network);
     json.key("supported_runtimes").begin_object();
     for (const auto& runtime : limits.runtimes) {
         json.key(runtime.lang).begin_object().key("versions").begin_array();

@@ -53,6 +53,24 @@ void write_isolation(json_writer& json, const pipeline::verdict_view& verdict) {
     json.member("start", pipeline::to_string(verdict.isolation->start)).end_object();
 }
 
+void write_network(json_writer& json, const pipeline::verdict_view& verdict) {
+    json.key("network");
+    if (!verdict.network) {
+        json.null();
+        return;
+    }
+    const auto& used = *verdict.network;
+    json.begin_object().member("mode", pipeline::to_string(used.mode)).member("connections", used.connections);
+    json.member("refused", used.refused).member("sent_bytes", used.sent_bytes);
+    json.member("received_bytes", used.received_bytes).member("bytes_limit_reached", used.bytes_limit_reached);
+    json.key("refusals").begin_array();
+    for (const auto& refusal : used.refusals) {
+        json.begin_object().member("to", refusal.to).member("reason", pipeline::to_string(refusal.why));
+        json.member("detail", pipeline::explain(refusal.why)).end_object();
+    }
+    json.end_array().end_object();
+}
+
 void write_artifacts(json_writer& json, const pipeline::verdict_view& verdict) {
     json.key("artifacts").begin_array();
     for (std::size_t i = 0; i < verdict.artifacts.size(); ++i) {
@@ -83,6 +101,7 @@ void write_result_tail(json_writer& json, const pipeline::result_view& view, boo
     json.key("resource_usage");
     write_usage(json, view.verdict.resource_usage);
     write_isolation(json, view.verdict);
+    write_network(json, view.verdict);
     write_artifacts(json, view.verdict);
     json.member("lang", view.lang).member("lang_version", view.lang_version);
     json.member("priority", pipeline::to_string(view.priority)).end_object();

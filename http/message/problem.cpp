@@ -74,6 +74,8 @@ constexpr std::array kinds = {
                  "This path speaks WebSocket, version 13; the request must ask for it."},
     problem_kind{"origin_not_allowed", 403, "Origin not allowed", false,
                  "A page of another site may not open a WebSocket here."},
+    problem_kind{"network_not_allowed", 403, "Network not allowed", false,
+                 "The operator does not allow programs to reach what the request's network names."},
     problem_kind{"not_allowed", 403, "Not allowed", false, "You may not do this; an operator may."},
     problem_kind{"backup_in_progress", 409, "Backup in progress", true,
                  "There is a backup already; it goes when it is removed, or some minutes after it was last read."},

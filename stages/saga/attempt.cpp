@@ -121,6 +121,7 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
     out.standard_input = std::move(*standard_input);
     out.limits = limits_of(e->spec.limits);
     out.live_input = e->input;
+    out.network = e->spec.more().network;
     co_return out;
 }
 

@@ -90,6 +90,7 @@ verdict_view to_view(const worker::verdict& seen) {
     if (seen.isolation)
         out.isolation = {static_cast<pipeline::isolation_limits>(seen.isolation->limits),
                          static_cast<pipeline::isolation_start>(seen.isolation->start)};
+    out.network = seen.network;
     for (const auto& output : seen.outputs)
         out.artifacts.push_back(
             {output.path, output.bytes.size(), static_cast<pipeline::artifact_fault>(output.fault)});

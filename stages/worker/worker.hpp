@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pipeline/live_input.hpp"
+#include "pipeline/network.hpp"
 #include "runtime/base/ids.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/task.hpp"
@@ -51,6 +52,7 @@ struct launch_request {
     std::uint64_t output_each_max = 0;       // bytes of one of them,
     std::uint64_t outputs_together_max = 0;  // and of all
     program_limits limits;
+    pipeline::network_request network;
 };
 
 // What ended the tree. The order is the precedence of api.md, section "Read".
@@ -102,8 +104,9 @@ struct verdict {
     resource_usage usage;
     bool stdout_truncated = false;
     bool stderr_truncated = false;
-    std::optional<struct isolation> isolation;  // if there was a box
-    std::vector<kept_output> outputs;           // one for each that was asked for, in order; none without a program
+    std::optional<struct isolation> isolation;     // if there was a box
+    std::optional<pipeline::network_use> network;  // if it asked for one
+    std::vector<kept_output> outputs;              // one for each that was asked for, in order; none without a program
 };
 
 // Receives what a program does, in order. Lifetime: outlives the run.

@@ -32,7 +32,9 @@ struct sandbox_worker::active_run {
     bool has_terminal = false;  // then it is the first of `pipes`, both ways, and there is no second one
     std::optional<stream> input;
     std::string unfed;
-    descriptor disk;  // came with the end
+    descriptor disk;      // came with the end
+    descriptor listener;  // came with the start, if it may have a network
+    std::optional<network::filter> network;
     std::optional<runtime::timer_queue::ticket> overdue;
     runtime::event changed;
 };

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -40,6 +41,7 @@ constexpr std::uint64_t stack_soft = 8ULL << 20;
 constexpr std::uint64_t stack_hard = 64ULL << 20;
 constexpr std::uint64_t locked_memory = 64ULL << 10;
 constexpr int reports_fd = 3;
+constexpr int network_backlog = 128;
 
 // Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may
 // allocate; it never returns.
@@ -402,6 +404,18 @@ runtime::error_code enter_fresh_network() {
     request.ifr_flags = IFF_UP | IFF_RUNNING;
     if (!any || ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return last_error();
     return {};
+}
+
+runtime::result<descriptor> listen_in_network() {
+    descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    here.sin_port = htons(network_port);
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (!listener || bind(listener.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0 ||
+        listen(listener.get(), network_backlog) != 0)
+        return last_error();
+    return listener;
 }
 
 }  // namespace stages::worker::sandbox

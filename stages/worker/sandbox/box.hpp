@@ -70,5 +70,8 @@ void drop_bounding_set();
 
 // Moves the calling process into a network namespace of its own in which only the loopback device is up.
 runtime::error_code enter_fresh_network();
+// A socket that listens on the loopback device of the calling process's network namespace, at network_port. Whoever has
+// it can take connections of the box's programs, from wherever it is.
+runtime::result<descriptor> listen_in_network();
 
 }  // namespace stages::worker::sandbox

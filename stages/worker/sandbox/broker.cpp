@@ -178,6 +178,11 @@ runtime::error_code broker::begin(box& b, const launch_packet& what, const std::
     if (!network_is_fresh_)
         if (const auto failed = enter_fresh_network()) return failed;
     network_is_fresh_ = false;
+    if (what.network) {
+        auto listener = listen_in_network();
+        if (!listener) return listener.error();
+        b.listener = std::move(*listener);
+    }
 
     step = "control group";
     if (spare_group_.empty()) {
@@ -247,6 +252,13 @@ void broker::forward(const box& b, int number) {
     syscall(SYS_pidfd_send_signal, b.process.handle.get(), forwarding_signal, &about, 0);
 }
 
+std::vector<descriptor> broker::given_at_start(box& b) {
+    std::vector<descriptor> out;
+    if (b.terminal) out.push_back(std::move(b.terminal));
+    if (b.listener) out.push_back(std::move(b.listener));
+    return out;
+}
+
 void broker::read_reports(std::uint64_t run, box& b) {
     box_record record;
     ssize_t n = 0;
@@ -257,7 +269,7 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 b.wall_deadline_ns =
                     record.at_ns +
                     static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
-                send(started_packet{run}, std::move(b.terminal));
+                send(started_packet{run}, given_at_start(b));
                 break;
             case box_record::kind::ended:
                 b.exited = true;
@@ -349,7 +361,9 @@ void broker::tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
     if (b.told) return;
     auto end = verdict_of(run, b, cpu_of_tree_us);
     // Nothing runs in the box any more, so that what lies there will not change.
-    send(std::move(end), b.keeps_disk ? std::move(b.disk) : descriptor());
+    std::vector<descriptor> beside;
+    if (b.keeps_disk) beside.push_back(std::move(b.disk));
+    send(std::move(end), std::move(beside));
     b.told = true;
     --untold_;
     b.group.hasten();
@@ -372,14 +386,15 @@ void broker::conclude(boxes::iterator which) {
 
 namespace {
 
-runtime::error_code send_with(int socket, const packet& what, const descriptor& beside) {
-    const int number = beside.get();
-    return send_packet(socket, what, beside ? std::span(&number, 1) : std::span<const int>());
+runtime::error_code send_with(int socket, const packet& what, const std::vector<descriptor>& beside) {
+    std::vector<int> numbers;
+    for (const auto& one : beside) numbers.push_back(one.get());
+    return send_packet(socket, what, numbers);
 }
 
 }  // namespace
 
-void broker::send(packet what, descriptor beside) {
+void broker::send(packet what, std::vector<descriptor> beside) {
     if (unsent_.empty() && !send_with(socket_.get(), what, beside)) return;
     unsent_.push_back({std::move(what), std::move(beside)});
     watch(socket_.get(), socket_key, true);

@@ -38,6 +38,7 @@ class broker {
         box_process process;
         descriptor disk;
         descriptor terminal;  // its outer end, until the shard has it
+        descriptor listener;  // in its network, until the shard has it
         std::int64_t began_ns = 0;
         std::int64_t ended_ns = 0;
         std::int64_t wall_deadline_ns = 0;
@@ -58,13 +59,14 @@ class broker {
     void refuse(std::uint64_t run, std::string why);
     void kill(box& b, kill_reason why);
     static void forward(const box& b, int number);
+    static std::vector<descriptor> given_at_start(box& b);
     void read_reports(std::uint64_t run, box& b);
     void look(box& b, std::int64_t now);
     std::int64_t look_at_all();
     void tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
     void conclude(boxes::iterator which);
     ended_packet verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us);
-    void send(packet what, descriptor beside = {});
+    void send(packet what, std::vector<descriptor> beside = {});
     void flush();
     void watch(int fd, std::uint64_t key, bool also_writable = false);
     bool prepare_next();
@@ -84,7 +86,7 @@ class broker {
     std::uint64_t cpus_ = 1;
     struct outgoing {
         packet what;
-        descriptor beside;
+        std::vector<descriptor> beside;
     };
     std::deque<outgoing> unsent_;  // at most two for each box
     std::vector<box_group> left_groups_;

@@ -127,7 +127,7 @@ void describe(Codec& codec, Packet& p) {
     using kind = std::remove_const_t<Packet>;
     if constexpr (std::is_same_v<kind, launch_packet>) {
         codec.fields(p.run, p.limits, p.executable, p.arguments, p.environment, p.file_name, p.file_bytes, p.files,
-                     p.keep_disk, p.terminal);
+                     p.keep_disk, p.terminal, p.network);
     } else if constexpr (std::is_same_v<kind, kill_packet>) {
         codec.fields(p.run, p.why);
     } else if constexpr (std::is_same_v<kind, signal_packet>) {

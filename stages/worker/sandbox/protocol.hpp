@@ -42,6 +42,9 @@ struct box_file {
     friend bool operator==(const box_file&, const box_file&) = default;
 };
 
+// Where a box that may have a network finds the way out of it, on its loopback device.
+inline constexpr std::uint16_t network_port = 3128;
+
 // Rows 0: the program has no terminal.
 struct terminal_dimensions {
     std::uint16_t rows = 0;
@@ -65,6 +68,8 @@ struct launch_packet {
     bool keep_disk = false;       // the box's disk travels beside the ended packet
     // With one, the first three descriptors are missing, and its outer end travels beside the started packet.
     terminal_dimensions terminal;
+    // With it, a socket that listens in the box's network travels beside the started packet, behind the terminal.
+    bool network = false;
     friend bool operator==(const launch_packet&, const launch_packet&) = default;
 };
 

@@ -52,6 +52,11 @@ result<descriptor> make_standard_input(const std::string& bytes) {
     return make_sealed_file("stdin", std::span(&text, 1));
 }
 
+std::unique_ptr<network::resolver> make_resolver(runtime::shard& home, const worker_options& options) {
+    if (options.make_resolver) return options.make_resolver(home);
+    return std::make_unique<network::system_resolver>(home);
+}
+
 // Nobody listens to the box that start() tries.
 class nobody final : public observer {
   public:
@@ -66,6 +71,7 @@ sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_
       options_(std::move(options)),
       channel_(home.get_executor(), channel.release()),
       broker_changed_(home),
+      network_(home, options_.network, make_resolver(home, options_)),
       gate_(home) {
     if (!options_.artifacts) options_.artifacts = std::make_shared<artifact_directory>(home.id() + 1, cache_bytes);
     options_.artifacts->open_part(home);
@@ -97,6 +103,8 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     job.limits = request.limits;
     if (request.live_input) attach(job, std::move(request.live_input));
     job.what.keep_disk = !request.outputs.empty();
+    job.network = std::move(request.network);
+    if (job.network.mode != pipeline::network_mode::none) connect_box(job.what);
     auto ended = co_await run_box(std::move(job), watch, stop);
     if (ended.disk)
         ended.end.outputs = co_await take_outputs(std::move(ended.disk), std::move(request.outputs),
@@ -130,6 +138,7 @@ task<void> sandbox_worker::stop() {
     if (broker_) broker_->cancel(ignored);
     broker_changed_.notify_all();
     co_await gate_.close();
+    co_await network_.names->stop();
 }
 
 task<bool> sandbox_worker::wait_for_broker() {
@@ -197,6 +206,7 @@ task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer&
     run->live = job.live;
     run->has_terminal = job.what.terminal.rows != 0;
     if (run->live) run->unfed = std::move(job.standard_input);
+    if (job.what.network) run->network.emplace(home_, network_, job.network);
     auto files = open_streams(*run, job.standard_input);
     if (files) {
         const auto added = add_files(job, *files);
@@ -214,12 +224,14 @@ task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer&
     post(std::move(job.what), std::move(*files));
     watch_for_silence(run, home_.time().steady() + milliseconds(job.limits.wall_ms) + options_.overdue);
     co_await follow(run, stop);
+    if (run->network) co_await run->network->end();
     if (run->overdue) home_.timers().cancel(*run->overdue);
     runs_.erase(run->number);
     if (runs_.empty()) home_.allow_polling(true);
     ++counters_.ended;
     out.disk = std::move(run->disk);
     out.end = verdict_of(*run->end, job.limits);
+    if (run->network) out.end.network = run->network->use();
     if (run->begun) out.end.isolation = {options_.limits, box_start::cold};
     out.end.usage.output_bytes = run->output_bytes;
     out.end.stdout_truncated = run->framers[0].truncated();
@@ -235,6 +247,7 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
     if (run->begun) {
         co_await run->watch->started();
         begin_live(run);
+        begin_network(*run);
         for (const auto which : {output_stream::standard_output, output_stream::standard_error}) {
             if (!run->pipes[static_cast<std::size_t>(which)]) continue;
             ++run->readers;
@@ -297,7 +310,7 @@ void sandbox_worker::on_packet(received got) {
         const auto found = runs_.find(started->run);
         if (found == runs_.end()) return;
         found->second->begun = true;
-        if (got.descriptors.size() == 1) take_terminal(*found->second, std::move(got.descriptors.front()));
+        take_at_start(*found->second, std::move(got.descriptors));
         found->second->changed.notify_all();
     } else if (auto* ended = std::get_if<ended_packet>(&what)) {
         const auto found = runs_.find(ended->run);

@@ -6,6 +6,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -17,6 +18,7 @@
 #include "runtime/event.hpp"
 #include "runtime/gate.hpp"
 #include "runtime/shard.hpp"
+#include "stages/worker/network/filter.hpp"
 #include "stages/worker/runtimes/installed.hpp"
 #include "stages/worker/sandbox/artifact_cache.hpp"
 #include "stages/worker/sandbox/channel.hpp"
@@ -35,6 +37,9 @@ struct worker_options {
     runtime::milliseconds broker_wait{5000};  // how long a launch waits while there is no broker
     // A broker that is silent for so long is killed when a box of it is past its wall limit by as much.
     runtime::milliseconds overdue{30'000};
+    network::filter_options network;
+    // Null: the machine's.
+    std::function<std::unique_ptr<network::resolver>(runtime::shard&)> make_resolver;
 };
 
 struct worker_counters {
@@ -81,6 +86,7 @@ class sandbox_worker final : public worker {
         std::string program_name;  // and its name
         program_limits limits;
         std::shared_ptr<pipeline::live_input> live;  // or null: standard_input is all there is
+        pipeline::network_request network;
     };
     struct box_outcome {
         verdict end;
@@ -107,6 +113,12 @@ class sandbox_worker final : public worker {
     runtime::result<descriptor> make_live_input(active_run& run);
     void take_terminal(active_run& run, descriptor outer_end);
     void begin_live(const run_pointer& run);
+
+    // connected.cpp
+    static void connect_box(launch_packet& what);
+    void take_at_start(active_run& run, std::vector<descriptor> files);
+    static void begin_network(active_run& run);
+
     runtime::task<void> feed(run_pointer run);
     runtime::task<void> obey_clients(run_pointer run);
 
@@ -139,6 +151,7 @@ class sandbox_worker final : public worker {
     std::unordered_map<std::uint64_t, run_pointer> runs_;
     std::uint64_t next_run_ = 1;
     worker_counters counters_;
+    network::filter_shared network_;
     std::string problem_;
     std::array<char, 64U << 10> buffer_;  // of whoever reads right now; nothing suspends while it is in use
     std::stop_source stopping_;

@@ -220,8 +220,8 @@ def result_body_has_the_contracts_members(context):
     body = context.shared("noop").client.execute(SCRIPT, wait_s=10, priority="low").json()
     expect.equal(set(body), {"execution_id", "status", "exit_code", "signal", "error_type", "error_message", "stdout",
                              "stderr", "stdout_encoding", "stderr_encoding", "stdout_truncated", "stderr_truncated",
-                             "resource_usage", "isolation", "artifacts", "lang", "lang_version", "priority"},
+                             "resource_usage", "isolation", "network", "artifacts", "lang", "lang_version", "priority"},
                  "members")
-    expect.equal((body["isolation"], body["artifacts"]), (None, []))
+    expect.equal((body["isolation"], body["network"], body["artifacts"]), (None, None, []))
     expect.equal((body["stdout"], body["stderr"], body["stdout_encoding"]), ("", "", "utf-8"))
     expect.equal((body["priority"], body["signal"]), ("low", None))

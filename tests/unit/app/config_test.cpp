@@ -64,6 +64,23 @@ TEST(settings, noop_may_print) {
     EXPECT_EQ(got.values.executor.noop_period, milliseconds(250));
 }
 
+TEST(settings, read_what_programs_may_reach) {
+    const auto got = load({"--network.hosts", "a.org:443, *.b.org:*,", "--network.open=python,admin",
+                           "--network.reachable=10.0.0.0/8:5432", "--network.never", "0.0.0.0/0:25,[fd00::/8]:1"});
+    EXPECT_EQ(got.errors, strings{});
+    ASSERT_EQ(got.values.network.hosts.size(), 2U);
+    EXPECT_EQ(got.values.network.hosts[1].to_string(), "*.b.org:*");
+    EXPECT_EQ(got.values.network.open, (strings{"python", "admin"}));
+    EXPECT_EQ(got.values.network.reachable.size(), 1U);
+    EXPECT_EQ(got.values.network.never.size(), 2U);
+    EXPECT_TRUE(load({}).values.network.hosts.empty()) << "nobody has a network by default";
+    EXPECT_TRUE(load({}).values.network.open.empty());
+    const auto wrong =
+        load({"--network.hosts", "a.org", "--network.reachable", "10.0.0.1/8", "--network.never", "x,1.2.3.4"});
+    ASSERT_EQ(wrong.errors.size(), 3U);
+    EXPECT_NE(wrong.errors[0].find("network.hosts: \"a.org\" is not host:port"), std::string::npos) << wrong.errors[0];
+}
+
 TEST(settings, refuse_what_does_not_fit_together) {
     const auto default_above_max = load({"--limits.max.wall_ms=1s"});
     ASSERT_EQ(default_above_max.errors.size(), 1U);

@@ -31,9 +31,12 @@ TEST(records, accepted_comes_back_whole) {
     in.key->body_sha256[31] = 1;
     in.key->expires = {77};
     in.with_more().interactive.emplace().terminal = {30, 100};
+    in.with_more().network = network_request{network_mode::allow, {"a.org:443", "*.b.org:*"}};
     const auto out = decode_accepted(encode(in));
     ASSERT_TRUE(out);
     EXPECT_EQ(out->more().interactive, in.more().interactive);
+    EXPECT_EQ(out->more().network, in.more().network);
+    EXPECT_EQ(decode_accepted(encode(samples::accepted()))->more().network.mode, network_mode::none);
     EXPECT_EQ(out->lang_version, "3.11");
     EXPECT_EQ(out->script.inline_bytes, "print(1)");
     EXPECT_FALSE(out->script.is_blob());
@@ -56,6 +59,7 @@ TEST(records, accepted_comes_back_whole) {
 TEST(records, verdicts_and_output_come_back_whole) {
     concluded_record end{samples::failed(), {}};
     end.verdict.isolation = {isolation_limits::cgroup1, isolation_start::parked};
+    end.verdict.network = network_use{network_mode::open, 1, 2, 3, 4, true, {{"a:1", network_refusal::own_address}}};
     end.verdict.artifacts = {{"a/b", 5, artifact_fault::none}, {"c", 0, artifact_fault::not_regular}};
     end.artifacts = {{{"in", {}}, {{}, {7, 3, 700'000}}}, {}};
     const auto concluded = decode_concluded(encode(end));
@@ -63,6 +67,8 @@ TEST(records, verdicts_and_output_come_back_whole) {
     expect_same(concluded->verdict, samples::failed());
     EXPECT_EQ(concluded->verdict.isolation, end.verdict.isolation);
     EXPECT_EQ(concluded->verdict.artifacts, end.verdict.artifacts);
+    ASSERT_TRUE(concluded->verdict.network);
+    EXPECT_EQ(*concluded->verdict.network, *end.verdict.network);
     ASSERT_EQ(concluded->artifacts.size(), 2U);
     ASSERT_EQ(concluded->artifacts[0].size(), 2U);
     EXPECT_EQ(concluded->artifacts[0][0].inline_bytes, "in");

@@ -19,6 +19,7 @@ launch_packet a_launch() {
     p.files = {{"a", false, 0, 0, 10}, {"b/c.txt", true, 1, 7, 1ULL << 29}};
     p.keep_disk = true;
     p.terminal = {24, 80};
+    p.network = true;
     return p;
 }
 

@@ -79,6 +79,14 @@ TEST(command_line, takes_the_other_commands) {
     parse<version_command>({"--version"});
 }
 
+TEST(command_line, takes_hosts_to_reach) {
+    const auto run = parse<run_command>({"run", "a.py", "--allow", "a.org:443", "--allow", "b.org:80", "x"});
+    EXPECT_EQ(run.allow, (strings{"a.org:443", "b.org:80"}));
+    EXPECT_EQ(run.arguments, strings{"x"});
+    EXPECT_EQ(parse<run_command>({"run", "--network", "open", "a.py"}).network, "open");
+    EXPECT_EQ(parse_command_line({"run", "a.py", "--network", "all"}, "").exit_code, 2);
+}
+
 TEST(command_line, a_terminal_is_interactive) {
     EXPECT_FALSE(parse<run_command>({"run", "a.py"}).interactive);
     EXPECT_TRUE(parse<run_command>({"run", "-i", "a.py"}).interactive);

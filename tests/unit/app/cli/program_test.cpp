@@ -71,6 +71,18 @@ TEST(program, becomes_a_body) {
     EXPECT_TRUE(root["lang_version"].error());
 }
 
+TEST(program, asks_for_a_network) {
+    run_command what;
+    what.file = file_with("network.py", "print()");
+    EXPECT_EQ(execute_body(what)->find("network"), std::string::npos);
+    what.allow = {"a.org:443", "*.b.org:80"};
+    EXPECT_NE(execute_body(what)->find("\"network\":{\"allow\":[\"a.org:443\",\"*.b.org:80\"]}"), std::string::npos);
+    what.network = "open";
+    EXPECT_EQ(execute_body(what).error().exit_code, exit_usage);
+    what.allow.clear();
+    EXPECT_NE(execute_body(what)->find("\"network\":\"open\""), std::string::npos);
+}
+
 TEST(program, asks_for_an_input_that_stays_open) {
     run_command what;
     what.file = file_with("typed.py", "print()");

@@ -41,7 +41,8 @@ TEST(api, accepts_and_tells_what_it_knows) {
             "\"stdout_truncated\":false,\"stderr_truncated\":false,\"resource_usage\":{\"execution_time_wall_seconds\":"
             "1.5,"
             "\"cpu_time_seconds\":0.25,\"cpu_time_jiffies\":25,\"clk_tck_hertz\":100,\"peak_memory_kb\":null,"
-            "\"peak_processes\":null,\"output_bytes\":0},\"isolation\":null,\"artifacts\":[],\"lang\":\"python\","
+            "\"peak_processes\":null,\"output_bytes\":0},\"isolation\":null,\"network\":null,\"artifacts\":[],\"lang\":"
+            "\"python\","
             "\"lang_version\":\"3.11\",\"priority\":"
             "\"normal\"}");
 }

@@ -233,6 +233,59 @@ TEST(execute_request, names_what_is_wrong_with_files_and_outputs) {
     expect_errors(both("a/b", "a/c"), {});
 }
 
+TEST(execute_request, takes_a_network) {
+    const auto with = [](const std::string& network) { return read(R"({"script": "x", "network": )" + network + "}"); };
+    EXPECT_EQ(with("\"none\"").request.network.mode, pipeline::network_mode::none);
+    EXPECT_EQ(with("\"none\"").request.retry.attempts_max, 3U);
+    EXPECT_EQ(with("\"open\"").request.network.mode, pipeline::network_mode::open);
+    EXPECT_EQ(with("\"open\"").request.retry.attempts_max, 1U) << "what it did outside is done";
+    const auto some = with(R"({"allow": ["a.org:443", "*.b.org:*", "[2606::1]:80"]})");
+    EXPECT_EQ(some.request.network.mode, pipeline::network_mode::allow);
+    EXPECT_EQ(some.request.network.allow.size(), 3U);
+    EXPECT_EQ(some.request.retry.attempts_max, 1U);
+    EXPECT_EQ(with("\"all\"").errors(), errors{"/network unknown_value"});
+    EXPECT_EQ(with("true").errors(), errors{"/network wrong_type"});
+    EXPECT_EQ(with("{}").errors(), errors{"/network/allow required"});
+    EXPECT_EQ(with(R"({"allow": []})").errors(), errors{"/network/allow too_few"});
+    EXPECT_EQ(with(R"({"allow": "a:1"})").errors(), errors{"/network/allow wrong_type"});
+    EXPECT_EQ(with(R"({"allow": ["a:1"], "deny": []})").errors(), errors{"/network/deny unknown_field"});
+    EXPECT_EQ(with(R"({"allow": ["a:1", "a", 5, "127.1:80", "2130706433:80", "a:0"]})").errors(),
+              (errors{"/network/allow/1 bad_host", "/network/allow/2 wrong_type", "/network/allow/3 bad_host",
+                      "/network/allow/4 bad_host", "/network/allow/5 bad_host"}));
+    std::string many;
+    for (std::size_t i = 0; i <= pipeline::network_allow_max; ++i) many += (i > 0 ? "," : "") + std::string("\"a:1\"");
+    const auto too_many = with("{\"allow\": [" + many + "]}");
+    EXPECT_EQ(too_many.errors(), errors{"/network/allow too_many"});
+    EXPECT_EQ(too_many.wrong->limit, "network_allow_max");
+}
+
+TEST(execute_request, a_network_is_the_operators_to_give) {
+    pipeline::network_policy policy;
+    pipeline::principal who;
+    who.admin = false;
+    auto asked = read(R"({"script": "x", "network": {"allow": ["a.org:443", "b.org:443"]}})").request;
+    auto wrong = refused_network(policy, who, asked);
+    ASSERT_TRUE(wrong);
+    EXPECT_EQ(wrong->kind->status, 403);
+    EXPECT_EQ(wrong->kind->code, "network_not_allowed");
+    ASSERT_EQ(wrong->errors.size(), 2U);
+    EXPECT_EQ(wrong->errors[1].pointer, "/network/allow/1");
+    EXPECT_NE(wrong->errors[1].detail.find("network.hosts"), std::string::npos);
+    policy.hosts = {*pipeline::parse_host_rule("a.org:*"), *pipeline::parse_host_rule("*:443")};
+    EXPECT_FALSE(refused_network(policy, who, asked));
+    asked = read(R"({"script": "x", "lang": "bash", "network": "open"})").request;
+    wrong = refused_network(policy, who, asked);
+    ASSERT_TRUE(wrong);
+    EXPECT_EQ(wrong->errors[0].pointer, "/network");
+    policy.open = {"bash"};
+    EXPECT_FALSE(refused_network(policy, who, asked));
+    policy.open = {"admin"};
+    EXPECT_TRUE(refused_network(policy, who, asked));
+    who.admin = true;
+    EXPECT_FALSE(refused_network(policy, who, asked));
+    EXPECT_FALSE(refused_network({}, who, read(R"({"script": "x"})").request));
+}
+
 TEST(execute_request, files_have_named_bounds) {
     const auto with = [](std::size_t count, const std::string& bytes) {
         std::string body = R"({"script": "x", "files": [)";

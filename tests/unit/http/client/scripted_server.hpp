@@ -50,6 +50,12 @@ class scripted_connection {
             bytes.remove_prefix(static_cast<std::size_t>(n));
         }
     }
+    [[nodiscard]] std::uint16_t local_port() const {
+        sockaddr_in address{};
+        socklen_t size = sizeof address;
+        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+        return ntohs(address.sin_port);
+    }
     // Ends with a reset instead of an orderly close.
     void reset_at_close() {
         const linger now{1, 0};
