@@ -83,6 +83,7 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
                       "); --sandbox-limits weak runs programs all the same";
         return out;
     }
+    runtime::log(runtime::log_level::info, "programs run in boxes", {{"found", out.description}});
     sandbox::worker_options worker;
     worker.limits = static_cast<stages::worker::limits_by>(nursery->report().level);
     worker.runtimes = runtimes::detect_runtimes(known.manifests);

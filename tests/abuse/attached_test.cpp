@@ -1,18 +1,13 @@
 // Programs that are typed to, through a pipe and on a terminal.
-#include <gtest/gtest.h>
-
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
 
 using stages::worker::cause;
 
-class attached : public testing::Test {
+class attached : public hostile {
   protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-
     outcome run(const std::string& lang, const std::string& script, run_options options, bool terminal,
                 const std::string& first = {}) {
         options.interactive.emplace();

@@ -1,20 +1,15 @@
 // What a well-behaved program finds in a box.
-#include <gtest/gtest.h>
-
 #include <unistd.h>
 
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
 
 using stages::worker::cause;
 
-class box : public testing::Test {
+class box : public hostile {
   protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-
     void expect_exit(const outcome& out, int code) {
         EXPECT_EQ(out.verdict.ended_by, cause::exited) << out.verdict.message;
         EXPECT_EQ(out.verdict.exit_code, code) << out.standard_error;

@@ -1,18 +1,13 @@
 // The compile step: what is compiled once runs many times, and a hostile compiler is as closed in as a hostile program.
-#include <gtest/gtest.h>
-
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
 
 using stages::worker::cause;
 
-class compile : public testing::Test {
+class compile : public hostile {
   protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-
     static stages::worker::launch_request request(const std::string& source) {
         auto out = sandbox_host::request("compiled", source);
         out.limits.wall_ms = 5000;

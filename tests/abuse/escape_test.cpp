@@ -1,27 +1,10 @@
 // Programs that want out, or want to see what is not theirs.
-#include <gtest/gtest.h>
-
-#include <unistd.h>
-
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
 
-using stages::worker::cause;
-
-class escape : public testing::Test {
-  protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-
-    std::string python(const std::string& script) {
-        const auto out = host.python(script);
-        EXPECT_EQ(out.verdict.ended_by, cause::exited) << out.verdict.message;
-        EXPECT_EQ(out.verdict.exit_code, 0) << out.standard_error;
-        return out.standard_output;
-    }
-};
+class escape : public hostile {};
 
 TEST_F(escape, the_machines_files_are_not_there) {
     EXPECT_EQ(python(R"code(

@@ -1,9 +1,5 @@
 // Programs that want more than they may have, and programs that will not end.
-#include <gtest/gtest.h>
-
-#include <unistd.h>
-
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
@@ -11,20 +7,7 @@ namespace {
 using stages::worker::cause;
 using stages::worker::on_output_limit;
 
-class limits : public testing::Test {
-  protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override {
-        EXPECT_EQ(host.leftovers(), "");
-        const auto next = host.bash("echo fine");
-        EXPECT_EQ(next.standard_output, "fine\n");
-    }
-    static void expect_end(const outcome& out, cause expected) {
-        EXPECT_EQ(static_cast<int>(out.verdict.ended_by), static_cast<int>(expected))
-            << out.verdict.message << out.standard_error;
-        EXPECT_TRUE(out.started);
-    }
-};
+class limits : public hostile {};
 
 TEST_F(limits, wall_time) {
     std::uint64_t best_us = UINT64_MAX;

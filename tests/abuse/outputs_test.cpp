@@ -1,8 +1,6 @@
 // Files into a box and out of it again: what comes out is a regular file of the box and nothing else, whatever the
 // program has put in its place.
-#include <gtest/gtest.h>
-
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
@@ -11,14 +9,8 @@ using stages::worker::cause;
 using stages::worker::kept_output;
 using stages::worker::output_fault;
 
-class outputs : public testing::Test {
+class outputs : public hostile {
   protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override {
-        EXPECT_EQ(host.leftovers(), "");
-        EXPECT_EQ(host.bash("echo fine").standard_output, "fine\n");
-    }
-
     static stages::worker::launch_request request(const std::string& script, std::vector<std::string> paths) {
         auto out = sandbox_host::request("bash", script);
         out.outputs = std::move(paths);

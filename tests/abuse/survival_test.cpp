@@ -1,6 +1,4 @@
 // Boxes, brokers and servers that die at the wrong moment.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +9,7 @@
 #include <set>
 
 #include "stages/worker/sandbox/channel.hpp"
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
@@ -19,11 +17,7 @@ namespace {
 using stages::worker::cause;
 namespace sandbox = stages::worker::sandbox;
 
-class survival : public testing::Test {
-  protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-};
+class survival : public hostile {};
 
 TEST_F(survival, a_killed_broker_takes_its_boxes_along_and_is_replaced) {
     const pid_t before = host.broker_process();

@@ -1,0 +1,42 @@
+// What is asserted after every hostile program: nothing of it is left, and the next program is served as ever.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/sandbox_host.hpp"
+
+namespace tests {
+
+// Files in places of the machine that everybody may write to whose owner is the user of some run. Empty when all is
+// well, and where runs have no user of their own.
+std::string files_of_runs();
+
+class hostile : public testing::Test {
+  protected:
+    sandbox_host& host = sandbox_host::get();
+
+    void TearDown() override {
+        EXPECT_EQ(host.leftovers(), "");
+        EXPECT_EQ(files_of_runs(), "");
+        EXPECT_EQ(host.bash("echo fine").standard_output, "fine\n");
+    }
+    static void expect_end(const outcome& out, stages::worker::cause expected) {
+        EXPECT_EQ(static_cast<int>(out.verdict.ended_by), static_cast<int>(expected))
+            << out.verdict.message << out.standard_error;
+        EXPECT_TRUE(out.started);
+    }
+    static void expect_exit(const outcome& out, int code) {
+        expect_end(out, stages::worker::cause::exited);
+        EXPECT_EQ(out.verdict.exit_code, code) << "signal " << out.verdict.signal.value_or(0) << out.standard_error;
+    }
+    // What a Python program prints that ends well.
+    std::string python(const std::string& script) {
+        const auto out = host.python(script);
+        expect_exit(out, 0);
+        return out.standard_output;
+    }
+};
+
+}  // namespace tests
