@@ -119,6 +119,7 @@ settings settings_of(const configuration& from, std::vector<std::string>& errors
     read_executor(from, out, errors);
     out.sandbox.weak_limits = from.text("sandbox.limits") == "weak";
     read_network(from, out.network, errors);
+    out.sandbox.pool_max = static_cast<std::uint32_t>(from.integer("sandbox.pool_max"));
     out.runtimes.cache_bytes_max = static_cast<std::uint64_t>(from.integer("runtimes.cache_bytes_max"));
     out.runtimes.directory = from.text("runtimes.directory");
     out.admission.queued_max = count(from, "admission.queued_max");

@@ -31,6 +31,7 @@ struct settings {
 
     struct sandbox_settings {
         bool weak_limits = false;
+        std::uint32_t pool_max = 0;  // of each kind on each shard
     } sandbox;
 
     pipeline::network_policy network;

@@ -91,6 +91,15 @@ constexpr std::array table{
              .min = kib,
              .max = 1024 * gib,
              .help = "Bytes that one program may send and receive, all together; then its connections are cut."},
+    property{.name = "sandbox.pool_max",
+             .kind = integer,
+             .unit = "boxes",
+             .default_value = "8",
+             .min = 0,
+             .max = 64,
+             .help =
+                 "Boxes of each kind that a shard may keep ready by demand; 0 keeps none, and nothing boots ahead of "
+                 "its program."},
     property{.name = "runtimes.directory",
              .kind = text,
              .default_value = "",

@@ -126,6 +126,7 @@ struct script_request {
     std::vector<std::string> outputs;  // paths of what is kept when the program has ended
     std::optional<interactive_input> interactive;
     network_request network;
+    bool cold_start = false;  // nothing that was made ahead of the request may run the program
     enum priority priority = priority::normal;
     script_limits limits;
     retry_policy retry;

@@ -237,6 +237,7 @@ std::string encode(const accepted_record& value) {
         network.set_mode(static_cast<std::uint32_t>(more.network.mode));
         for (const auto& rule : more.network.allow) network.add_allow(rule);
     }
+    if (value.cold_start) out.set_cold_start(true);
     return out.SerializeAsString();
 }
 
@@ -306,6 +307,7 @@ std::optional<accepted_record> decode_accepted(std::string_view payload) {
         if (!out.key) return std::nullopt;
     }
     if (!read_extras(*in, out)) return std::nullopt;
+    out.cold_start = in->cold_start();
     return out;
 }
 

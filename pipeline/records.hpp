@@ -86,6 +86,7 @@ struct accepted_record {
     std::string lang_version;
     payload_bytes script;
     enum priority priority = priority::normal;
+    bool cold_start = false;
     script_limits limits;
     retry_policy retry;
     runtime::boxed<key_entry> key;

@@ -83,6 +83,7 @@ result<std::shared_ptr<execution>> transitions::accept(const principal& who, scr
     record.limits = request.limits;
     record.retry = std::move(request.retry);
     record.key = key;
+    record.cold_start = request.cold_start;
     auto& more = record.with_more();
     more.args = std::move(request.args);
     more.standard_input = std::move(*standard_input);

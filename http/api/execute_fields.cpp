@@ -145,6 +145,8 @@ void execute_fields::field(std::string_view name, element at) {
         outputs(at);
     } else if (name == "network") {
         network(at);
+    } else if (name == "isolation") {
+        isolation(at);
     } else if (name == "priority") {
         priority(at);
     } else if (name == "limits") {
@@ -225,6 +227,13 @@ void execute_fields::standard_input(element at) {
         }
     }
     if (!seen) add("/stdin/base64", "required", "this field is required");
+}
+
+void execute_fields::isolation(element at) {
+    std::string_view value;
+    if (!text(at, "/isolation", value)) return;
+    if (value != "cold" && value != "warm") return add("/isolation", "unknown_value", "must be warm or cold");
+    out_.cold_start = value == "cold";
 }
 
 void execute_fields::priority(element at) {

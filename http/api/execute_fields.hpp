@@ -56,6 +56,7 @@ class execute_fields {
     // execute_network.cpp
     void network(element at);
     void network_allow(element at);
+    void isolation(element at);
     void priority(element at);
     void limits(element at);
     void limit_number(std::string_view name, element at, std::uint64_t maximum, std::uint64_t& out);

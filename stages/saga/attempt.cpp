@@ -110,6 +110,7 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
     worker::launch_request out;
     if (!cut_files(more.files, *files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
     out.outputs = more.outputs;
+    out.cold = e->spec.cold_start;
     out.output_each_max = pipeline::artifact_bytes_max;
     out.outputs_together_max = pipeline::artifacts_bytes_max;
     out.execution = e->id;

@@ -51,6 +51,7 @@ struct launch_request {
     std::vector<std::string> outputs;        // paths in the work directory; see verdict::outputs
     std::uint64_t output_each_max = 0;       // bytes of one of them,
     std::uint64_t outputs_together_max = 0;  // and of all
+    bool cold = false;                       // nothing that booted ahead may take its place
     program_limits limits;
     pipeline::network_request network;
 };

@@ -20,7 +20,7 @@ for path in ['/etc/shadow', '/root/.bashrc', '/home', '/proc/1/root/etc/passwd',
 print(sorted(os.listdir('/dev')), sorted(set(os.listdir('/')) - {'bin', 'lib', 'lib32', 'lib64', 'libx32', 'sbin'}))
 )code"),
               "['fd', 'full', 'null', 'pts', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero'] "
-              "['box', 'dev', 'etc', 'proc', 'root', 'run', 'tmp', 'usr', 'var']\n");
+              "['.weir', 'box', 'dev', 'etc', 'proc', 'root', 'run', 'tmp', 'usr', 'var']\n");
 }
 
 TEST_F(escape, only_the_work_places_can_be_written) {

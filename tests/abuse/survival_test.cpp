@@ -54,7 +54,9 @@ TEST_F(survival, a_killed_broker_takes_its_boxes_along_and_is_replaced) {
     const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
     const std::array files{nowhere, nowhere, nowhere};
     static_cast<void>(sandbox::send_packet(got->descriptors[0].get(), what, files));
-    const auto begun = sandbox::wait_for_packet(got->descriptors[0].get(), 10'000);
+    auto begun = sandbox::wait_for_packet(got->descriptors[0].get(), 10'000);
+    while (begun && std::holds_alternative<sandbox::pool_packet>(begun->what))
+        begun = sandbox::wait_for_packet(got->descriptors[0].get(), 10'000);
     if (!begun || !std::holds_alternative<sandbox::started_packet>(begun->what)) _exit(3);
     const std::array<pid_t, 2> processes{nursery->process(), std::get<sandbox::broker_here_packet>(got->what).process};
     if (::write(tell, processes.data(), sizeof processes) != sizeof processes) _exit(4);

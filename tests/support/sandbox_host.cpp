@@ -3,12 +3,16 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "runtime/spawn.hpp"
+#include "stages/worker/sandbox/box.hpp"
 
 namespace tests {
 
@@ -83,6 +87,11 @@ task<void> run_many(sandbox::sandbox_worker& worker, std::vector<stages::worker:
 task<void> start_worker(sandbox::sandbox_worker& worker, bool& good) {
     const auto started = co_await worker.start();
     good = started.has_value();
+}
+
+task<void> copy_pools(sandbox::sandbox_worker& worker, std::vector<sandbox::pool_packet>& out) {
+    out = worker.pools();
+    co_return;
 }
 
 }  // namespace
@@ -160,6 +169,8 @@ void sandbox_host::SetUp() {
     installed_.back().what.compile->limits.wall_ms = 500;
     sandbox::launcher_options options;
     for (const auto& one : known.manifests) options.etc.insert(options.etc.end(), one.etc.begin(), one.etc.end());
+    options.hooks = sandbox::hooks_of(known.manifests);
+    options.pool_max = 4;
     options.group_name = group_name_;
     options.first_uid = first_uid_;
     options.boxes_max = 64;
@@ -190,6 +201,11 @@ void sandbox_host::SetUp() {
 }
 
 void sandbox_host::TearDown() {
+    if (starts_warm()) {
+        std::printf("%u programs began warm, %u cold though something was ready\n", warm_, cold_);
+        // A large standard input and the like are cold always.
+        EXPECT_LE(cold_ * 4, warm_);
+    }
     if (worker_) shards_->run_and_wait(0, [&] { return worker_->stop(); });
     if (shards_) shards_->stop();
     worker_.reset();
@@ -200,6 +216,7 @@ stages::worker::launch_request sandbox_host::request(const std::string& lang, co
     stages::worker::launch_request out;
     out.lang = lang;
     out.script = script;
+    out.cold = !starts_warm();
     out.limits.wall_ms = 60'000;
     out.limits.cpu_ms = 30'000;
     out.limits.memory_bytes = 256ULL << 20;
@@ -209,51 +226,136 @@ stages::worker::launch_request sandbox_host::request(const std::string& lang, co
     return out;
 }
 
+bool sandbox_host::starts_warm() {
+    const char* start = std::getenv("WEIR_TEST_START");
+    return start != nullptr && std::string(start) == "warm";
+}
+
+std::vector<sandbox::pool_packet> sandbox_host::pools() {
+    std::vector<sandbox::pool_packet> out;
+    shards_->run_and_wait(0, [&] { return copy_pools(*worker_, out); });
+    return out;
+}
+
+bool sandbox_host::wait_for_warm(const std::string& lang) {
+    const auto* runtime = find_runtime(installed_, lang);
+    if (runtime == nullptr || !runtime->what.warm) return false;
+    const run_options options;
+    for (int attempt = 0; attempt < 800; ++attempt) {
+        // The first of a language boots what the next ones need.
+        if (attempt % 80 == 0) {
+            outcome first;
+            auto empty = request(lang, "");
+            empty.cold = false;
+            shards_->run_and_wait(0, [&] { return run_one(*worker_, std::move(empty), options, first); });
+        }
+        const auto now = pools();
+        for (std::size_t i = 1; i < now.size(); ++i)
+            if (now[i].ready > 0 && worker_->warm_runtimes()[i - 1].name.starts_with(lang)) return true;
+        usleep(25'000);
+    }
+    ADD_FAILURE() << "nothing was booted ahead for " << lang;
+    return false;
+}
+
 outcome sandbox_host::run(stages::worker::launch_request request, run_options options) {
+    const bool expected = starts_warm() && !request.cold && wait_for_warm(request.lang);
     outcome out;
     shards_->run_and_wait(0, [&] { return run_one(*worker_, std::move(request), options, out); });
+    const auto& seen = out.verdict.isolation;
+    if (expected && seen) ++(seen->start == stages::worker::box_start::cold ? cold_ : warm_);
     return out;
 }
 
 std::vector<outcome> sandbox_host::run_all(std::vector<stages::worker::launch_request> requests) {
     std::vector<outcome> out(requests.size());
     const run_options options;
+    if (!requests.empty() && starts_warm() && !requests.front().cold) wait_for_warm(requests.front().lang);
     shards_->run_and_wait(0, [&] { return run_many(*worker_, requests, options, out); });
     return out;
 }
 
 bool sandbox_host::has(const std::string& lang) const { return find_runtime(installed_, lang) != nullptr; }
 
+std::set<pid_t> descendants_of(pid_t process) {
+    std::multimap<pid_t, pid_t> children;
+    for (const auto& folder : folders_in("/proc")) {
+        const std::string stat = read_file(folder + "/stat");
+        const std::size_t at = stat.rfind(')');
+        if (at != std::string::npos) children.emplace(std::atoi(stat.c_str() + at + 4), std::atoi(stat.c_str()));
+    }
+    std::set<pid_t> found;
+    std::vector<pid_t> ahead{process};
+    while (!ahead.empty()) {
+        const auto [from, to] = children.equal_range(ahead.back());
+        ahead.pop_back();
+        for (auto child = from; child != to; ++child)
+            if (found.insert(child->second).second) ahead.push_back(child->second);
+    }
+    return found;
+}
+
+std::vector<pid_t> sandbox_host::children_of_broker() const {
+    const std::string broker = std::to_string(broker_process());
+    std::istringstream list(read_file("/proc/" + broker + "/task/" + broker + "/children"));
+    return {std::istream_iterator<pid_t>(list), {}};
+}
+
+std::vector<pid_t> sandbox_host::zygotes() const {
+    std::vector<pid_t> found;
+    for (const pid_t child : children_of_broker()) {
+        // One that has gone meanwhile has no name.
+        if (const auto name = read_file("/proc/" + std::to_string(child) + "/comm");
+            !name.empty() && !name.starts_with("weir-"))
+            found.push_back(child);
+    }
+    return found;
+}
+
+std::set<pid_t> sandbox_host::waiting_for_runs() const {
+    std::set<pid_t> found;
+    for (const pid_t child : children_of_broker()) {
+        if (read_file("/proc/" + std::to_string(child) + "/comm") != std::string(sandbox::waiting_box_name) + "\n")
+            continue;
+        found.merge(descendants_of(child));
+        found.insert(child);
+    }
+    return found;
+}
+
 std::string sandbox_host::leftovers() {
     std::string found;
     // The tree is gone when the verdict is there; only the removal of its group comes a moment later.
-    for (int attempt = 0; attempt < 50; ++attempt) {
+    for (int attempt = 0; attempt < 100; ++attempt) {
         found.clear();
-        const std::string broker = std::to_string(broker_process());
-        const std::string children = read_file("/proc/" + broker + "/task/" + broker + "/children");
-        if (!children.empty()) found += "processes below the broker: " + children + "; ";
+        // What is kept ready for the next runs may be there, and one zygote of each kind.
+        const auto waiting = waiting_for_runs();
+        const auto mothers = zygotes();
+        for (const pid_t child : children_of_broker())
+            if (!waiting.contains(child) && std::ranges::find(mothers, child) == mothers.end())
+                found += "a process below the broker: " + std::to_string(child) + "; ";
+        if (mothers.size() > worker_->pools().size()) found += "too many zygotes; ";
         if (geteuid() == 0) {
             for (const auto& process : folders_in("/proc")) {
                 const std::string status = read_file(process + "/status");
                 const std::size_t at = status.find("\nUid:\t");
-                if (at == std::string::npos) continue;
+                if (at == std::string::npos || waiting.contains(std::atoi(process.c_str() + 6))) continue;
                 const std::uint64_t uid = std::strtoull(status.c_str() + at + 6, nullptr, 10);
                 if (uid >= first_uid_ && uid < first_uid_ + 128)
                     found += "a process of a run's user: " + process + "; ";
             }
         }
-        std::map<std::string, std::size_t> counts;
         for (const auto& group : group_folders(group_name_ + ".")) {
             if (group.ends_with(".server")) continue;
-            ++counts[group.substr(0, group.rfind('/'))];
-            if (!read_file(group + "/cgroup.procs").empty()) found += "processes in " + group + "; ";
+            std::istringstream list(read_file(group + "/cgroup.procs"));
+            const std::vector<pid_t> members{std::istream_iterator<pid_t>(list), {}};
+            if (members.empty()) found += "an empty group: " + group + "; ";
+            for (const pid_t member : members)
+                if (!waiting.contains(member)) found += "a process in " + group + "; ";
         }
-        // One in each hierarchy is what the broker keeps ready for the next box.
-        for (const auto& [base, count] : counts)
-            if (count > 1) found += std::to_string(count) + " groups of boxes in " + base + "; ";
         if (read_file("/proc/self/mountinfo") != mounts_before_) found += "mounts have changed; ";
         if (found.empty()) break;
-        usleep(2000);
+        usleep(5000);
     }
     return found;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ class sandbox_host final : public testing::Environment {
     void SetUp() override;
     void TearDown() override;
 
+    // Whether WEIR_TEST_START=warm asks for the same tests with programs that take the place of what has booted ahead.
+    // Nothing may be different but the time.
+    static bool starts_warm();
     // A request for `script` with limits that suit a test.
     static stages::worker::launch_request request(const std::string& lang, const std::string& script);
     outcome run(stages::worker::launch_request request, run_options options = {});
@@ -65,11 +69,21 @@ class sandbox_host final : public testing::Environment {
     [[nodiscard]] stages::worker::sandbox::sandbox_worker& worker() { return *worker_; }
     [[nodiscard]] pid_t broker_process() const { return worker_->broker_process(); }
 
-    // Nothing of any run is left: no process below the broker, no process of a run's user, no control group with
-    // something in it, no mount. Empty when all is well.
+    // Runs of the language, until the broker has told that something waits for the next one. False if it never will.
+    bool wait_for_warm(const std::string& lang);
+    // What the broker has last told.
+    std::vector<stages::worker::sandbox::pool_packet> pools();
+
+    // Nothing of any run is left: no process below the broker, no process of a run's user, no control group, no mount.
+    // What waits for the next runs is none of it. Empty when all is well.
     std::string leftovers();
+    [[nodiscard]] std::vector<pid_t> zygotes() const;
+    // Boxes without a run, and all that is in them.
+    [[nodiscard]] std::set<pid_t> waiting_for_runs() const;
 
   private:
+    [[nodiscard]] std::vector<pid_t> children_of_broker() const;
+
     std::optional<stages::worker::sandbox::nursery> nursery_;
     std::unique_ptr<runtime::shard_group> shards_;
     std::unique_ptr<stages::worker::sandbox::sandbox_worker> worker_;
@@ -77,11 +91,15 @@ class sandbox_host final : public testing::Environment {
     std::shared_ptr<stages::worker::sandbox::artifact_directory> artifacts_;
     std::string group_name_;
     std::uint32_t first_uid_ = 0;
+    unsigned warm_ = 0;  // programs that began so where something waited for them
+    unsigned cold_ = 0;
     std::string mounts_before_;
 };
 
 // Every folder among the machine's control groups whose name begins so.
 std::vector<std::string> group_folders(const std::string& prefix);
+// All below a process.
+std::set<pid_t> descendants_of(pid_t process);
 // The folders in a folder.
 std::vector<std::string> folders_in(const std::string& folder);
 // Whole file, empty if there is none.

@@ -40,6 +40,20 @@ struct compile_step {
     compile_limits limits;
 };
 
+// How programs of a language begin without the boot of its interpreter. It is started by the `run` command ahead of any
+// program, with a hook that it loads before the script, by these variables. The hook waits by opening
+// inside::order_path, and when that is readable makes up for what could not be known at the boot.
+enum class warm_kind : std::uint8_t {
+    zygote,  // one interpreter forks itself into each box; the hook calls fork until that returns 0
+    parked,  // each box has an interpreter of its own, which runs one program
+};
+struct warm_start {
+    warm_kind kind = warm_kind::zygote;
+    std::string file_name;  // of the hook
+    std::string hook;
+    environment variables;  // beside the manifest's; {hook} is the hook's path, {hook_folder} its folder
+};
+
 struct manifest {
     std::string file;  // where it was read
     std::string language;
@@ -52,6 +66,7 @@ struct manifest {
     environment variables;
     std::vector<std::string> etc;  // patterns of what the box sees of the machine's /etc, beside the usual
     std::optional<compile_step> compile;
+    std::optional<warm_start> warm;
     std::string example;
 
     // "py" of main.py.

@@ -18,6 +18,7 @@ namespace stages::worker::runtimes {
 namespace {
 
 constexpr std::size_t example_bytes_max = 16U << 10;
+constexpr std::size_t hook_bytes_max = 16U << 10;
 constexpr std::array placeholders{"executable", "folder", "file", "artifact", "version", "memory_bytes"};
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
@@ -93,6 +94,7 @@ class manifest_reader {
     void version(const YAML::Node& node, const std::string& name, manifest& out);
     void compile(const YAML::Node& node, const std::string& name, manifest& out);
     void limits(const YAML::Node& node, const std::string& name, compile_limits& out);
+    void warm(const YAML::Node& node, const std::string& name, manifest& out);
 
     const std::string& file_;
     std::vector<std::string>& errors_;
@@ -236,6 +238,30 @@ void manifest_reader::compile(const YAML::Node& node, const std::string& name, m
         {"command", "artifact"});
 }
 
+void manifest_reader::warm(const YAML::Node& node, const std::string& name, manifest& out) {
+    auto& start = out.warm.emplace();
+    const auto file_name = [](const std::string& value) {
+        return is_file_name(value) ? std::string() : std::string("must be a file's name without a slash");
+    };
+    const auto kind = [&](const YAML::Node& at, const std::string& path) {
+        std::string word;
+        text(at, path, word, manifest_text_max, [](const std::string& value) {
+            return value == "zygote" || value == "parked" ? std::string() : std::string("must be zygote or parked");
+        });
+        start.kind = word == "parked" ? warm_kind::parked : warm_kind::zygote;
+    };
+    using node_of = const YAML::Node&;
+    object(node, name,
+           {{"start", kind},
+            {"file_name",
+             [&](node_of at, const std::string& path) {
+                 text(at, path, start.file_name, file_name_bytes_max, file_name);
+             }},
+            {"hook", [&](node_of at, const std::string& path) { text(at, path, start.hook, hook_bytes_max); }},
+            {"environment", [&](node_of at, const std::string& path) { variables(at, path, start.variables); }}},
+           {"start", "file_name", "hook", "environment"});
+}
+
 void manifest_reader::read(const YAML::Node& root, manifest& out) {
     const auto absolute = [](const std::string& path) {
         return path.starts_with('/') ? std::string() : std::string("must be an absolute path");
@@ -271,10 +297,15 @@ void manifest_reader::read(const YAML::Node& root, manifest& out) {
             {"environment", [&](const node& at, const string& path) { variables(at, path, out.variables); }},
             {"etc", [&](const node& at, const string& path) { list(at, path, out.etc, bare); }},
             {"compile", [&](const node& at, const string& path) { compile(at, path, out); }},
+            {"warm", [&](const node& at, const string& path) { warm(at, path, out); }},
             {"example", [&](const node& at, const string& path) { text(at, path, out.example, example_bytes_max); }}},
            {"language", "file_name", "executables", "version", "run", "example"});
     if (out.compile && out.compile->artifact == out.file_name)
         error(root, "compile.artifact", "must have another name than the script");
+    const auto depends_on_limits = [](const std::string& word) { return word.find("{memory_bytes}") != string::npos; };
+    if (out.warm && out.compile) error(root, "warm", "a language that is compiled has nothing to boot ahead");
+    if (out.warm && std::ranges::any_of(out.run, depends_on_limits))
+        error(root, "warm", "the run command must not depend on a request's limits ({memory_bytes})");
 }
 
 std::string read_whole(const std::filesystem::path& path, std::string& text) {

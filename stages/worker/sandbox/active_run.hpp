@@ -25,6 +25,7 @@ struct sandbox_worker::active_run {
     std::uint64_t output_bytes = 0;
     int readers = 0;
     bool begun = false;
+    start_kind start = start_kind::cold;
     bool output_over = false;  // whatever is not in the pipes by now will never come
     std::optional<ended_packet> end;
     // Of an interactive run: what clients type goes behind `unfed`, into the terminal or this pipe.

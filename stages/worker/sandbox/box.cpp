@@ -5,8 +5,6 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <linux/sched.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,35 +19,42 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/system/errc.hpp>
 #include <cerrno>
 #include <cstring>
 
 #include "runtime/base/time.hpp"
 #include "stages/worker/sandbox/box_files.hpp"
+#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/inside/wire.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
 
 runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
 
-constexpr std::uint64_t page = 4096;
-constexpr std::uint64_t inodes_min = 1024;
-constexpr std::uint64_t inodes_max = 65536;
 constexpr std::uint64_t open_files_soft = 1024;
 constexpr std::uint64_t open_files_hard = 4096;
 constexpr std::uint64_t stack_soft = 8ULL << 20;
 constexpr std::uint64_t stack_hard = 64ULL << 20;
 constexpr std::uint64_t locked_memory = 64ULL << 10;
-constexpr int reports_fd = 3;
-constexpr int network_backlog = 128;
+constexpr int socket_fd = 3;
+
+runtime::error_code set_limit(int which, std::uint64_t soft, std::uint64_t hard) {
+    rlimit now{};
+    if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) return last_error();
+    const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
+    if (setrlimit(static_cast<__rlimit_resource_t>(which), &wanted) != 0) return last_error();
+    return {};
+}
 
 // Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may
 // allocate; it never returns.
 class first_process {
   public:
-    first_process(const box_context& context, const launch_packet& what, uid_t owner, const box_files& files,
-                  const std::vector<descriptor>& join, int reports)
-        : context_(context), what_(what), owner_(owner), files_(files), join_(join), reports_(reports) {}
+    first_process(const box_context& context, uid_t owner, int disk, int terminals, const std::vector<descriptor>& join,
+                  int socket)
+        : context_(context), owner_(owner), disk_(disk), terminals_(terminals), join_(join), socket_(socket) {}
 
     [[noreturn]] void run();
 
@@ -65,28 +70,43 @@ class first_process {
     void mount_terminals();
     void mount_proc();
     void join_groups();
-    void fill_work_directory();
     void keep_needed_descriptors();
-    void limit(int which, std::uint64_t soft, std::uint64_t hard, const char* step);
-    void set_limits();
     void drop_privileges();
     void load_filter();
-    void prepare_command();
     void forward_signals();
+    void await_launch();
+    void take_order();
+    void start_ahead(park_packet what, std::vector<descriptor> files);
+    void take_arrival();
+    void fill_work_directory();
+    std::vector<inside::start_order::limit> limits_of_program() const;
+    void take_streams(int input, int output, int error);
+    void prepare_command(const std::string& executable, const std::vector<std::string>& arguments,
+                         const std::vector<std::string>& environment);
     pid_t start_program();
     static int program(void* self);
+    void begin_cold();
+    void begin_ahead();
     [[noreturn]] void reap_until_end(pid_t program);
 
     const box_context& context_;
-    const launch_packet& what_;
     uid_t owner_;
-    const box_files& files_;
+    int disk_;
+    int terminals_;
     const std::vector<descriptor>& join_;
-    int reports_;
+    int socket_;
+    launch_packet what_;
+    std::vector<descriptor> files_;  // that came with it
+    bool launched_ = false;
+    bool on_terminal_ = false;  // its standard streams are
+    pid_t ahead_ = 0;           // a program that has booted and waits
+    descriptor to_ahead_;
     std::string user_ = "USER=" + user_name(owner_);
     std::string login_ = "LOGNAME=" + user_name(owner_);
+    const char* executable_ = nullptr;
     std::vector<char*> arguments_;
     std::vector<char*> environment_;
+    std::vector<inside::start_order::limit> limits_;  // that the program sets before its exec
     const char* failed_step_ = nullptr;  // written by the program's process before its exec: they share the memory
     int failed_error_ = 0;
 };
@@ -98,7 +118,7 @@ void first_process::report(box_record::kind what, int code, bool alone) {
     record.code = code;
     record.at_ns = runtime::system_clock().steady().nanoseconds_since_start;
     if (failed_step_ != nullptr) std::strncpy(record.step.data(), failed_step_, record.step.size() - 1);
-    if (::write(reports_, &record, sizeof record) != sizeof record) _exit(1);
+    if (::send(socket_, &record, sizeof record, MSG_NOSIGNAL) != sizeof record) _exit(1);
 }
 
 void first_process::fail(const char* step, int error) {
@@ -124,15 +144,15 @@ void first_process::map_user() {
 // One tmpfs is the whole disk: work directory, /tmp and /dev/shm share its limit. It is mounted on /tmp first, and what
 // shows there in the end hides its root.
 void first_process::mount_disk() {
-    check(move_mount(files_.disk, "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH) == 0, "mount the disk");
+    check(move_mount(disk_, "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH) == 0, "mount the disk");
     check(mount("/tmp/box", "/box", nullptr, MS_BIND, nullptr) == 0, "mount /box");
     check(mount("/tmp/shm", "/dev/shm", nullptr, MS_BIND, nullptr) == 0, "mount /dev/shm");
     check(mount("/tmp/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0, "mount /tmp");
 }
 
 void first_process::mount_terminals() {
-    if (files_.terminals < 0) return;
-    const int moved = move_mount(files_.terminals, "", AT_FDCWD, "/dev/pts", MOVE_MOUNT_F_EMPTY_PATH);
+    if (terminals_ < 0) return;
+    const int moved = move_mount(terminals_, "", AT_FDCWD, "/dev/pts", MOVE_MOUNT_F_EMPTY_PATH);
     check(moved == 0, "mount /dev/pts");
 }
 
@@ -155,42 +175,11 @@ void first_process::join_groups() {
     }
 }
 
-// In the box's own control group already, so that the memory is the box's.
-void first_process::fill_work_directory() {
-    if (what_.files.empty()) return;
-    const bool may_chown = !context_.own_user_namespace;
-    const char* failed = put_files(what_.files, files_.sources, may_chown ? std::optional(owner_) : std::nullopt);
-    check(failed == nullptr, failed);
-}
-
-// 0, 1, 2 are the program's, 3 is the report pipe, and nothing else stays open.
+// What the program will have comes with its launch; until then only the socket stays open.
 void first_process::keep_needed_descriptors() {
-    check(dup2(files_.standard_input, 0) == 0, "standard input");
-    check(dup2(files_.standard_output, 1) == 1, "standard output");
-    check(dup2(files_.standard_error, 2) == 2, "standard error");
-    if (reports_ != reports_fd) check(dup3(reports_, reports_fd, O_CLOEXEC) == reports_fd, "report pipe");
-    reports_ = reports_fd;
-    check(close_range(reports_fd + 1, ~0U, 0) == 0, "close descriptors");
-}
-
-void first_process::limit(int which, std::uint64_t soft, std::uint64_t hard, const char* step) {
-    rlimit now{};
-    check(getrlimit(static_cast<__rlimit_resource_t>(which), &now) == 0, step);
-    const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
-    check(setrlimit(static_cast<__rlimit_resource_t>(which), &wanted) == 0, step);
-}
-
-void first_process::set_limits() {
-    const box_limits& l = what_.limits;
-    limit(RLIMIT_CORE, 0, 0, "core limit");
-    limit(RLIMIT_NOFILE, open_files_soft, open_files_hard, "open file limit");
-    limit(RLIMIT_FSIZE, l.disk_bytes, l.disk_bytes, "file size limit");
-    limit(RLIMIT_STACK, stack_soft, stack_hard, "stack limit");
-    limit(RLIMIT_MEMLOCK, locked_memory, locked_memory, "locked memory limit");
-    // Behind a pids controller only a second wall. Every run has a user id or a user namespace of its own, in which
-    // this counts; pid 1 is one more.
-    const std::uint64_t processes = context_.limits_by_process ? l.processes + 1 : l.processes + 64;
-    limit(RLIMIT_NPROC, processes, processes, "process limit");
+    if (socket_ != socket_fd) check(dup3(socket_, socket_fd, O_CLOEXEC) == socket_fd, "socket");
+    socket_ = socket_fd;
+    check(close_range(socket_fd + 1, ~0U, 0) == 0, "close descriptors");
 }
 
 void first_process::drop_privileges() {
@@ -206,12 +195,9 @@ void first_process::drop_privileges() {
     __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct none[2]{};
     check(syscall(SYS_capset, &head, none) == 0, "capset");
-    check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "dumpable");
     check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-    // Changing the user cleared it, so it comes here; a broker that died before is seen by the pipe having no reader.
+    // Changing the user cleared it, so it comes here; a broker that died before is seen by the socket's end.
     check(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, "parent death signal");
-    pollfd reader{reports_, 0, 0};
-    if (poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0) _exit(1);
 }
 
 void first_process::load_filter() {
@@ -220,14 +206,106 @@ void first_process::load_filter() {
     check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0, "seccomp");
 }
 
-void first_process::prepare_command() {
+void first_process::await_launch() {
+    while (!launched_ || (what_.start != start_kind::cold && ahead_ == 0)) {
+        std::array<pollfd, 2> both{pollfd{socket_, POLLIN, 0}, pollfd{to_ahead_.get(), POLLIN, 0}};  // -1 is skipped
+        if (poll(both.data(), both.size(), -1) < 0 && errno != EINTR) fail("wait for orders", errno);
+        if (both[1].revents != 0) take_arrival();
+        if (both[0].revents != 0) take_order();
+    }
+}
+
+void first_process::take_order() {
+    auto got = receive_packet(socket_);
+    if (!got && got.error() == boost::system::errc::resource_unavailable_try_again) return;
+    if (!got) _exit(1);  // the broker is gone, or does not want this box any more
+    if (auto* park = std::get_if<park_packet>(&got->what)) {
+        start_ahead(std::move(*park), std::move(got->descriptors));
+    } else if (auto* launch = std::get_if<launch_packet>(&got->what); launch != nullptr && !launched_) {
+        what_ = std::move(*launch);
+        files_ = std::move(got->descriptors);
+        launched_ = true;
+    } else {
+        fail("an order that there is none of", EPROTO);
+    }
+}
+
+// Without a command the program comes from a zygote.
+void first_process::start_ahead(park_packet what, std::vector<descriptor> files) {
+    if (to_ahead_ || files.empty()) fail("an order to park", EPROTO);
+    to_ahead_ = std::move(files.front());
+    if (what.executable.empty()) return;
+    int standing_in[2];
+    check(files.size() == 2 && pipe2(standing_in, O_CLOEXEC) == 0, "streams to boot with");
+    take_streams(standing_in[0], standing_in[1], standing_in[1]);
+    check(dup2(files[1].get(), inside::control_fd) == inside::control_fd, "the program's socket");
+    prepare_command(what.executable, what.arguments, what.environment);
+    start_program();
+    close(inside::control_fd);
+    // Both ends stay here, so that whatever it should say meanwhile stops nobody.
+}
+
+void first_process::take_arrival() {
+    inside::arrival here;
+    if (::recv(to_ahead_.get(), &here, sizeof here, 0) != sizeof here) fail("a program that waited has ended", EPIPE);
+    here.step[sizeof here.step - 1] = '\0';
+    if (here.error != 0 || here.process <= 1) fail(here.step, here.error);
+    ahead_ = here.process;
+    report(box_record::kind::ready, 0);
+}
+
+// In the box's own control group, so that the memory is the box's.
+void first_process::fill_work_directory() {
+    if (!what_.file_name.empty()) {
+        const std::string path = "/box/" + what_.file_name;
+        const descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+        const auto& bytes = what_.file_bytes;
+        check(file && ::write(file.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()),
+              "write the script");
+    }
+    std::vector<int> sources;
+    for (std::size_t i = 3; i < files_.size(); ++i) sources.push_back(files_[i].get());
+    const char* failed = put_files(what_.files, sources);
+    check(failed == nullptr, failed);
+}
+
+std::vector<inside::start_order::limit> first_process::limits_of_program() const {
+    const box_limits& l = what_.limits;
+    // Behind a pids controller only a second wall. Every run has a user id or a user namespace of its own, in which
+    // this counts; pid 1 is one more.
+    const std::uint64_t processes = context_.limits_by_process ? l.processes + 1 : l.processes + 64;
+    std::vector<inside::start_order::limit> all{{RLIMIT_FSIZE, {l.disk_bytes, l.disk_bytes}},
+                                                {RLIMIT_NPROC, {processes, processes}}};
+    if (context_.limits_by_process) {
+        // Address space is no measure (node reserves gigabytes of it); what may be written to is.
+        all.push_back({RLIMIT_DATA, {l.memory_bytes, l.memory_bytes}});
+        const rlim_t cpu_s = (l.cpu_ms + 999) / 1000;
+        all.push_back({RLIMIT_CPU, {cpu_s, cpu_s + 1}});  // a signal, and then the end
+    }
+    for (auto& [which, value] : all) {
+        rlimit now{};
+        if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) continue;
+        value = {std::min(value.rlim_cur, now.rlim_max), std::min(value.rlim_max, now.rlim_max)};
+    }
+    return all;
+}
+
+void first_process::take_streams(int input, int output, int error) {
+    check(dup2(input, 0) == 0, "standard input");
+    check(dup2(output, 1) == 1, "standard output");
+    check(dup2(error, 2) == 2, "standard error");
+}
+
+void first_process::prepare_command(const std::string& executable, const std::vector<std::string>& arguments,
+                                    const std::vector<std::string>& environment) {
     const auto point_to = [](const std::vector<std::string>& texts, std::vector<char*>& pointers) {
         for (const auto& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
         pointers.push_back(nullptr);
     };
-    point_to(what_.arguments, arguments_);
+    executable_ = executable.c_str();
+    point_to(arguments, arguments_);
     // Both end with a null; the names of the run's own user come last.
-    point_to(what_.environment, environment_);
+    point_to(environment, environment_);
     environment_.insert(environment_.end() - 1, {user_.data(), login_.data()});
 }
 
@@ -240,15 +318,10 @@ int first_process::program(void* self_pointer) {
         _exit(127);
     };
     if (setsid() < 0) give_up("setsid");
-    if (self.files_.terminals >= 0 && ioctl(0, TIOCSCTTY, 0) != 0) give_up("controlling terminal");
-    if (self.context_.limits_by_process) {
-        // Address space is no measure (node reserves gigabytes of it); what may be written to is.
-        const rlimit memory{self.what_.limits.memory_bytes, self.what_.limits.memory_bytes};
-        const rlim_t cpu_s = (self.what_.limits.cpu_ms + 999) / 1000;
-        const rlimit cpu{cpu_s, cpu_s + 1};  // a signal, and then the end
-        if (setrlimit(RLIMIT_DATA, &memory) != 0 || setrlimit(RLIMIT_CPU, &cpu) != 0) give_up("rlimits");
-    }
-    execve(self.what_.executable.c_str(), self.arguments_.data(), self.environment_.data());
+    if (self.on_terminal_ && ioctl(0, TIOCSCTTY, 0) != 0) give_up("controlling terminal");
+    for (const auto& limit : self.limits_)
+        if (setrlimit(static_cast<__rlimit_resource_t>(limit.which), &limit.value) != 0) give_up("limits");
+    execve(self.executable_, self.arguments_.data(), self.environment_.data());
     give_up("exec");
     return 0;
 }
@@ -276,7 +349,6 @@ pid_t first_process::start_program() {
     const pid_t child =
         clone(&first_process::program, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
     check(child > 0, "start the program");
-    program_group = child;
     if (failed_step_ != nullptr) fail(failed_step_, failed_error_);
     return child;
 }
@@ -299,75 +371,81 @@ void first_process::reap_until_end(pid_t program) {
     }
 }
 
+void first_process::begin_cold() {
+    take_streams(files_[0].get(), files_[1].get(), files_[2].get());
+    on_terminal_ = what_.terminal.rows != 0;
+    limits_ = limits_of_program();
+    prepare_command(what_.executable, what_.arguments, what_.environment);
+    ahead_ = start_program();
+}
+
+// The program is there and waits for what it could not know before.
+void first_process::begin_ahead() {
+    std::string text = user_ + '\0' + login_ + '\0' + '\0';
+    for (std::size_t i = what_.own_arguments; i < what_.arguments.size(); ++i) text += what_.arguments[i] + '\0';
+    const std::string_view whole = text;
+    auto memory = make_sealed_file("order", std::span(&whole, 1));
+    check(memory.has_value(), "a text for the program");
+    inside::start_order order;
+    for (const auto& limit : limits_of_program()) order.limits[order.limit_count++] = limit;
+    const std::array files{files_[0].get(), files_[1].get(), files_[2].get(), memory->get()};
+    const std::string_view bytes(reinterpret_cast<const char*>(&order), sizeof order);
+    check(!send_bytes(to_ahead_.get(), bytes, files), "hand the program over");
+    to_ahead_.reset();
+}
+
 void first_process::run() {
-    prctl(PR_SET_NAME, "weir-box");
+    prctl(PR_SET_NAME, waiting_box_name);
     if (context_.own_user_namespace) map_user();
     mount_disk();
     mount_terminals();
     mount_proc();
-    prepare_command();
     join_groups();
-    fill_work_directory();
     keep_needed_descriptors();
-    set_limits();
+    const char* failed = set_common_limits();
+    check(failed == nullptr, failed);
     umask(022);
     check(chdir("/box") == 0, "work directory");
     drop_privileges();
     signal(SIGPIPE, SIG_DFL);  // all that the broker has changed
     forward_signals();
     load_filter();
-    const pid_t child = start_program();
+    report(box_record::kind::made, 0);
+    await_launch();
+    prctl(PR_SET_NAME, box_name);
+    // Until now a zygote of the same user had to be able to enter here.
+    check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "dumpable");
+    fill_work_directory();
+    if (what_.start == start_kind::cold) {
+        begin_cold();
+    } else {
+        begin_ahead();
+    }
+    program_group = ahead_;
+    // Until the end only the socket is of use here.
+    close_range(socket_fd + 1, ~0U, 0);
     report(box_record::kind::began, 0);
-    reap_until_end(child);
+    reap_until_end(ahead_);
 }
 
 }  // namespace
 
-runtime::result<descriptor> make_disk(const launch_packet& what, uid_t owner) {
-    // What was put in is not taken from what the program may write.
-    std::uint64_t file_pages = what.file_bytes.size() / page + 1;
-    for (const auto& file : what.files) file_pages += file.bytes / page + 1;
-    const std::uint64_t bytes = what.limits.disk_bytes + file_pages * page;
-    const std::uint64_t inodes =
-        std::clamp(bytes / page, inodes_min, inodes_max) + what.files.size() * box_file_depth_max;
-    const descriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
-    if (!context) return last_error();
-    const auto set = [&context](const char* name, std::uint64_t value) {
-        return fsconfig(context.get(), FSCONFIG_SET_STRING, name, std::to_string(value).c_str(), 0) == 0;
-    };
-    if (!set("size", bytes) || !set("nr_inodes", inodes) ||
-        fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", "0755", 0) != 0 ||
-        fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
-        return last_error();
-    descriptor disk(fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-    if (!disk) return last_error();
-    const bool may_chown = geteuid() == 0 && owner != mapped_uid;
-    const auto give = [&](const char* name) {
-        return !may_chown || fchownat(disk.get(), name, owner, owner, AT_SYMLINK_NOFOLLOW) == 0;
-    };
-    if (mkdirat(disk.get(), "box", 0755) != 0 || !give("box") || mkdirat(disk.get(), "tmp", 01777) != 0 ||
-        mkdirat(disk.get(), "shm", 01777) != 0)
-        return last_error();
-    if (what.file_name.empty()) return disk;
-    // No program has run here yet, so that no name in it can be a trap.
-    const std::string path = "box/" + what.file_name;
-    const descriptor file(openat(disk.get(), path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!file) return last_error();
-    const ssize_t written = ::write(file.get(), what.file_bytes.data(), what.file_bytes.size());
-    if (written != static_cast<ssize_t>(what.file_bytes.size()) || !give(path.c_str())) return last_error();
-    return disk;
+const char* set_common_limits() {
+    if (set_limit(RLIMIT_CORE, 0, 0)) return "core limit";
+    if (set_limit(RLIMIT_NOFILE, open_files_soft, open_files_hard)) return "open file limit";
+    if (set_limit(RLIMIT_STACK, stack_soft, stack_hard)) return "stack limit";
+    if (set_limit(RLIMIT_MEMLOCK, locked_memory, locked_memory)) return "locked memory limit";
+    return nullptr;
 }
 
-runtime::result<box_process> start_box(const box_context& context, const launch_packet& what, uid_t owner,
-                                       const box_files& files, const box_group& group) {
+runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
+                                       const box_group& group) {
     auto join = group.join_files();
     if (!join) return join.error();
-    int pipe_ends[2];
-    if (pipe2(pipe_ends, O_CLOEXEC) != 0) return last_error();
+    auto ends = make_channel();
+    if (!ends) return ends.error();
     box_process started;
-    started.reports.reset(pipe_ends[0]);
-    const descriptor write_end(pipe_ends[1]);
-    fcntl(started.reports.get(), F_SETFL, O_NONBLOCK);
+    started.socket = std::move((*ends)[0]);
 
     int handle = -1;
     clone_args arguments{};
@@ -382,9 +460,9 @@ runtime::result<box_process> start_box(const box_context& context, const launch_
     const long id = syscall(SYS_clone3, &arguments, sizeof arguments);
     if (id < 0) return last_error();
     if (id == 0) {
-        // The read end would keep a pipe whose broker has died from telling so.
-        started.reports.reset();
-        first_process(context, what, owner, files, *join, write_end.get()).run();
+        // The broker's end would keep the socket of a broker that has died from telling so.
+        started.socket.reset();
+        first_process(context, owner, disk, terminals, *join, (*ends)[1].get()).run();
     }
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);
@@ -396,26 +474,14 @@ void drop_bounding_set() {
         if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return;  // the kernel knows no further ones
 }
 
-runtime::error_code enter_fresh_network() {
-    if (unshare(CLONE_NEWNET) != 0) return last_error();
-    const descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    ifreq request{};
-    std::strcpy(request.ifr_name, "lo");
-    request.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (!any || ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return last_error();
-    return {};
-}
-
-runtime::result<descriptor> listen_in_network() {
-    descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_in here{};
-    here.sin_family = AF_INET;
-    here.sin_port = htons(network_port);
-    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (!listener || bind(listener.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0 ||
-        listen(listener.get(), network_backlog) != 0)
-        return last_error();
-    return listener;
+void allow_zygotes() {
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[2]{};
+    if (syscall(SYS_capget, &head, sets) != 0) return;
+    sets[0].inheritable =
+        1U << CAP_SYS_ADMIN | 1U << CAP_SYS_CHROOT | 1U << CAP_SYS_PTRACE | 1U << CAP_SETUID | 1U << CAP_SETGID;
+    // Without them there are no zygotes, and programs start cold.
+    static_cast<void>(syscall(SYS_capset, &head, sets));
 }
 
 }  // namespace stages::worker::sandbox

@@ -1,5 +1,5 @@
-// One box: its disk, and the process that becomes pid 1 in new namespaces, shuts itself in and starts the program.
-// Called by a broker, which has one thread.
+// One box: its disk, and the process that becomes pid 1 in new namespaces, shuts itself in and then waits for orders:
+// to start a program at once, or to have one boot ahead of its order. Called by a broker, which has one thread.
 #pragma once
 
 #include <linux/filter.h>
@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -28,9 +27,10 @@ struct box_context {
     bool idle_scheduling = false;     // no cpu controller
 };
 
-// What pid 1 of a box reports through its pipe. The program never holds that pipe.
+// What pid 1 of a box reports over its socket. The program never holds that socket.
 struct box_record {
-    enum class kind : std::uint32_t { began = 1, ended, failed };
+    // made: pid 1 has shut itself in, and others may enter; ready: a program has booted and waits.
+    enum class kind : std::uint32_t { made = 1, ready, began, ended, failed };
     kind what = kind::began;
     std::int32_t code = 0;  // ended: as wait() gives it; failed: errno
     std::int64_t at_ns = 0;
@@ -38,35 +38,44 @@ struct box_record {
     std::array<char, 48> step{};  // failed: at what
 };
 
-struct box_files {
-    int standard_input = -1;
-    int standard_output = -1;
-    int standard_error = -1;
-    int disk = -1;
-    int terminals = -1;            // a devpts, or none; then the three above are its terminal
-    std::span<const int> sources;  // of the bytes of files
-};
-
 struct box_process {
     pid_t id = 0;
-    descriptor handle;   // pidfd of pid 1: readable when the whole tree is gone
-    descriptor reports;  // of box_record
+    descriptor handle;  // pidfd of pid 1: readable when the whole tree is gone
+    descriptor socket;  // orders in, box_record out
 };
 
-// A tmpfs that is mounted nowhere yet, with the work directory, /tmp and /dev/shm in it and the script in the first.
-runtime::result<descriptor> make_disk(const launch_packet& what, uid_t owner);
+// A tmpfs that is mounted nowhere yet, with the work directory, /tmp and /dev/shm in it.
+runtime::result<descriptor> make_disk(uid_t owner);
+// What was put in is not taken from what the program may write. Nothing but pid 1 has run there yet.
+runtime::error_code size_disk(int disk, const launch_packet& what);
 
-// The program runs as `owner` (root servers) or as the mapped user. The calling process's network namespace becomes the
-// box's: it must be a fresh one.
-runtime::result<box_process> start_box(const box_context& context, const launch_packet& what, uid_t owner,
-                                       const box_files& files, const box_group& group);
+// Its pid 1 runs as `owner` (root servers) or as the mapped user, and waits for:
+//
+//   park_packet    once, or never. Beside it: pid 1's end of a socket to the program that boots ahead, and, if pid 1
+//                  is the one that starts it, the program's end.
+//   launch_packet  once: the program begins. Beside it what came with it from the shard.
+//
+// The calling process's network namespace becomes the box's: it must be a fresh one.
+// `terminals`: a devpts, or -1.
+runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
+                                       const box_group& group);
 
 // Sent to pid 1 of a box from outside it, with a value: pid 1 sends the signal of that number to the program's process
 // group. From within the box it means nothing.
 inline constexpr int forwarding_signal = 40;
 
-// No program that the calling process executes can have any capability. It keeps its own until then.
+// As the kernel shows pid 1 of a box that waits, and of one whose program has begun.
+inline constexpr const char* waiting_box_name = "weir-spare";
+inline constexpr const char* box_name = "weir-box";
+
+// The limits of a process that do not depend on a request; all that run in boxes have them. Null, or what failed.
+const char* set_common_limits();
+
+// No program that the calling process executes can have any capability, but root's those of allow_zygotes(). It keeps
+// its own until then.
 void drop_bounding_set();
+// What a zygote needs to enter a box and to become its user. A box's pid 1 and all that is below it lose these too.
+void allow_zygotes();
 
 // Moves the calling process into a network namespace of its own in which only the loopback device is up.
 runtime::error_code enter_fresh_network();

@@ -13,19 +13,11 @@
 namespace stages::worker::sandbox {
 namespace {
 
-bool give(const std::string& path, std::optional<uid_t> owner) {
-    return !owner || fchownat(AT_FDCWD, path.c_str(), *owner, *owner, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 // The folders above a file. Several files may share them.
-bool make_folders(const std::string& path, std::size_t from, std::optional<uid_t> owner) {
+bool make_folders(const std::string& path, std::size_t from) {
     for (auto slash = path.find('/', from); slash != std::string::npos; slash = path.find('/', slash + 1)) {
         const std::string folder = path.substr(0, slash);
-        if (mkdir(folder.c_str(), 0755) == 0) {
-            if (!give(folder, owner)) return false;
-        } else if (errno != EEXIST) {
-            return false;
-        }
+        if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return false;
     }
     return true;
 }
@@ -46,16 +38,15 @@ runtime::error_code last_error() { return {errno, boost::system::system_category
 
 }  // namespace
 
-const char* put_files(const std::vector<box_file>& files, std::span<const int> sources, std::optional<uid_t> owner) {
+const char* put_files(const std::vector<box_file>& files, std::span<const int> sources) {
     const std::string root = "/box/";
     for (const auto& file : files) {
         const std::string path = root + file.path;
-        if (!make_folders(path, root.size(), owner)) return "make a folder for a file";
+        if (!make_folders(path, root.size())) return "make a folder for a file";
         const mode_t mode = file.executable ? 0755 : 0644;
         const descriptor made(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
         if (!made) return "make a file";
         if (!copy_bytes(sources[file.source], file.offset, file.bytes, made.get())) return "fill a file";
-        if (!give(path, owner)) return "give a file away";
     }
     return nullptr;
 }

@@ -3,10 +3,7 @@
 // disk, without links, regular files only.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,9 +14,9 @@
 
 namespace stages::worker::sandbox {
 
-// Called by pid 1 of a box, which is still alone there, with the work directory mounted on /box: each file's bytes come
-// from the descriptor of its source. Nothing when all went well, else what failed, with errno as it was.
-const char* put_files(const std::vector<box_file>& files, std::span<const int> sources, std::optional<uid_t> owner);
+// Called by pid 1 of a box, before any program of a user is there, with the work directory mounted on /box: each file's
+// bytes come from the descriptor of its source. Null when all went well, else what failed, with errno as it was.
+const char* put_files(const std::vector<box_file>& files, std::span<const int> sources);
 
 // Called on the server's side when the tree has ended.
 enum class file_fault : std::uint8_t { none, not_found, not_regular, too_large, unreadable };

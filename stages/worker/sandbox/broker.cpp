@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -16,7 +17,6 @@
 #include <cerrno>
 
 #include "runtime/base/time.hpp"
-#include "stages/worker/sandbox/terminal.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -24,7 +24,6 @@ namespace {
 constexpr std::int64_t ms = 1'000'000;
 constexpr std::int64_t look_max_ns = 500 * ms;    // at the latest, for CPU time
 constexpr std::int64_t memory_look_ns = 15 * ms;  // where the kernel kills one process of a group, not all
-constexpr std::uint64_t socket_key = ~0ULL;
 
 std::int64_t now_ns() { return runtime::system_clock().steady().nanoseconds_since_start; }
 
@@ -72,6 +71,7 @@ broker::broker(const box_context& context, const cgroup_tree& groups, descriptor
       seats_(uids_of(options_.boxes_max), false),
       cpus_(usable_cpus()) {
     watch(socket_.get(), socket_key);
+    add_pool({});
 }
 
 void broker::watch(int fd, std::uint64_t key, bool also_writable) {
@@ -84,9 +84,9 @@ void broker::watch(int fd, std::uint64_t key, bool also_writable) {
 
 void broker::run() {
     while (!closed_) {
-        const std::int64_t next = look_at_all();
+        std::int64_t next = std::min(look_at_all(), look_at_pools(now_ns()));
         epoll_event ready[32];
-        // Spares are made only when nothing waits.
+        // What is kept ready is made only when nothing waits.
         int count = epoll_wait(events_.get(), ready, 32, 0);
         if (count == 0 && !prepare_next()) {
             const std::int64_t wait = std::max<std::int64_t>(0, next - now_ns());
@@ -95,17 +95,19 @@ void broker::run() {
         }
         for (int i = 0; i < count; ++i) {
             const std::uint64_t key = ready[i].data.u64;
+            const auto of = static_cast<watched>(key & 3);
             if (key == socket_key) {
                 if ((ready[i].events & EPOLLOUT) != 0) flush();
                 if ((ready[i].events & ~EPOLLOUT) != 0) take_packets();
-                continue;
-            }
-            const auto found = boxes_.find(key >> 1);
-            if (found == boxes_.end()) continue;
-            if ((key & 1) == 0) {
-                read_reports(found->first, found->second);
-            } else {
-                conclude(found);
+            } else if (of == watched::mother || of == watched::successor) {
+                const auto found = pools_.find(static_cast<std::uint32_t>(key >> 2));
+                if (found != pools_.end()) read_zygote(found->second, of == watched::successor);
+            } else if (const auto found = boxes_.find(key >> 2); found != boxes_.end()) {
+                if (of == watched::reports) {
+                    read_reports(found->first, found->second);
+                } else {
+                    conclude(found);
+                }
             }
         }
     }
@@ -120,14 +122,16 @@ void broker::take_packets() {
             closed_ = why != boost::system::errc::resource_unavailable_try_again;
             return;
         }
-        if (const auto* what = std::get_if<launch_packet>(&got->what)) {
-            launch(*what, std::move(got->descriptors));
+        if (auto* what = std::get_if<launch_packet>(&got->what)) {
+            launch(std::move(*what), std::move(got->descriptors));
         } else if (const auto* end = std::get_if<kill_packet>(&got->what)) {
-            const auto found = boxes_.find(end->run);
-            if (found != boxes_.end()) kill(found->second, end->why);
+            const auto found = boxes_of_runs_.find(end->run);
+            if (found != boxes_of_runs_.end()) kill(boxes_.at(found->second), end->why);
         } else if (const auto* signal = std::get_if<signal_packet>(&got->what)) {
-            const auto found = boxes_.find(signal->run);
-            if (found != boxes_.end()) forward(found->second, signal->number);
+            const auto found = boxes_of_runs_.find(signal->run);
+            if (found != boxes_of_runs_.end()) forward(boxes_.at(found->second), signal->number);
+        } else if (auto* warm = std::get_if<warm_packet>(&got->what)) {
+            add_pool(std::move(*warm));
         } else {
             closed_ = true;
             return;
@@ -142,92 +146,61 @@ void broker::refuse(std::uint64_t run, std::string why) {
     send(answer);
 }
 
-void broker::launch(const launch_packet& what, std::vector<descriptor> files) {
+// Null if it can be launched.
+const char* broker::unfit(const launch_packet& what, const std::vector<descriptor>& files) const {
     const std::size_t streams = streams_beside(what);
     if (files.size() < streams || files.size() > streams + box_file_sources_max)
-        return refuse(what.run, "one descriptor is needed for each stream, and one for each source of files");
+        return "one descriptor is needed for each stream, and one for each source of files";
     for (const auto& file : what.files)
-        if (file.source + streams >= files.size()) return refuse(what.run, "a file's source is missing");
-    if (what.run >= socket_key >> 1 || boxes_.contains(what.run)) return refuse(what.run, "bad run number");
-    if (untold_ >= options_.boxes_max || boxes_.size() >= seats_.size())
-        return refuse(what.run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
-    box fresh;
-    const char* step = "";
-    const runtime::error_code failed = begin(fresh, what, files, step);
-    if (failed) {
-        if (!fresh.group.remove(groups_)) left_groups_.push_back(std::move(fresh.group));
-        return refuse(what.run, std::string("cannot make a box: ") + step + ": " + failed.message());
-    }
-    seats_[fresh.seat] = true;
-    ++untold_;
-    const auto [at, inserted] = boxes_.emplace(what.run, std::move(fresh));
-    watch(at->second.process.reports.get(), what.run << 1);
-    watch(at->second.process.handle.get(), what.run << 1 | 1);
+        if (file.source + streams >= files.size()) return "a file's source is missing";
+    if (what.run == 0 || boxes_of_runs_.contains(what.run)) return "bad run number";
+    return nullptr;
 }
 
-runtime::error_code broker::begin(box& b, const launch_packet& what, const std::vector<descriptor>& files,
-                                  const char*& step) {
+void broker::launch(launch_packet what, std::vector<descriptor> files) {
+    const std::uint64_t run = what.run;
+    if (const char* why = unfit(what, files)) return refuse(run, why);
+    if (untold_ >= options_.boxes_max || boxes_.size() >= seats_.size())
+        return refuse(run, "sandbox.boxes_max is reached: " + std::to_string(options_.boxes_max));
+    const char* step = "";
+    auto chosen = choose_box(what, step);
+    auto failed = chosen ? hand_over((*chosen)->second, what, files, step) : chosen.error();
+    if (failed && chosen && what.start != start_kind::cold && boxes_.size() < seats_.size()) {
+        // Limits may be too narrow for an interpreter that has booted; in a fresh box it is told so by its own.
+        give_up((*chosen)->first);
+        what.warm = 0;
+        chosen = choose_box(what, step);
+        failed = chosen ? hand_over((*chosen)->second, what, files, step) : chosen.error();
+    }
+    if (failed) {
+        if (chosen) give_up((*chosen)->first);
+        return refuse(run, std::string("cannot make a box: ") + step + ": " + failed.message());
+    }
+    (*chosen)->second.run = run;
+    boxes_of_runs_.emplace(run, (*chosen)->first);
+    ++untold_;
+}
+
+// Whatever depends on the run. Nothing but trusted processes are in the box until its pid 1 has read the launch.
+runtime::error_code broker::hand_over(box& b, launch_packet& what, const std::vector<descriptor>& files,
+                                      const char*& step) {
     b.limits = what.limits;
     b.keeps_disk = what.keep_disk;
-    while (seats_[next_seat_ % seats_.size()]) ++next_seat_;
-    b.seat =
-        static_cast<std::uint32_t>(next_seat_++ % seats_.size());  // in turn, so that an id rests before it comes again
-    const uid_t owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
-
-    step = "network";
-    if (!network_is_fresh_)
-        if (const auto failed = enter_fresh_network()) return failed;
-    network_is_fresh_ = false;
-    if (what.network) {
-        auto listener = listen_in_network();
-        if (!listener) return listener.error();
-        b.listener = std::move(*listener);
-    }
-
-    step = "control group";
-    if (spare_group_.empty()) {
-        auto made = groups_.make_group(options_.group_prefix + std::to_string(next_group_++));
-        if (!made) return made.error();
-        b.group = std::move(*made);
-    } else {
-        b.group = std::move(spare_group_.back());
-        spare_group_.clear();
-    }
+    b.start = what.start;
+    step = "limits";
     if (const auto failed = b.group.set_limits(what.limits.memory_bytes, what.limits.processes)) return failed;
-
     step = "disk";
-    auto disk = make_disk(what, owner);
-    if (!disk) return disk.error();
-    b.disk = std::move(*disk);
-
+    if (const auto failed = size_disk(b.disk.get(), what)) return failed;
     const std::size_t streams = streams_beside(what);
     if (!context_.own_user_namespace)
-        for (std::size_t i = 0; i < streams; ++i) give_pipe(files[i].get(), owner);
-
-    step = "namespaces";
-    std::vector<int> sources;
-    for (std::size_t i = streams; i < files.size(); ++i) sources.push_back(files[i].get());
-    box_files handed;
-    handed.disk = b.disk.get();
-    handed.sources = sources;
-    box_terminal terminal;
-    if (streams == 0) {
-        step = "terminal";
-        auto made = make_terminal(what.terminal, context_.own_user_namespace ? 0 : owner);
-        if (!made) return made.error();
-        terminal = std::move(*made);
-        handed.terminals = terminal.mount.get();
-        handed.standard_input = handed.standard_output = handed.standard_error = terminal.program.get();
-        b.terminal = std::move(terminal.master);
-        step = "namespaces";
-    } else {
-        handed.standard_input = files[0].get();
-        handed.standard_output = files[1].get();
-        handed.standard_error = files[2].get();
-    }
-    auto started = start_box(context_, what, owner, handed, b.group);
-    if (!started) return started.error();
-    b.process = std::move(*started);
+        for (std::size_t i = 0; i < streams; ++i) give_pipe(files[i].get(), options_.first_uid + b.seat);
+    b.cpu_before_us = b.start == start_kind::cold ? 0 : b.group.cpu_us().value_or(0);
+    step = "order";
+    std::vector<int> numbers;
+    if (streams == 0) numbers.assign(3, b.terminal_end.get());
+    for (const auto& file : files) numbers.push_back(file.get());
+    if (const auto failed = send_packet(b.process.socket.get(), what, numbers)) return failed;
+    b.terminal_end.reset();
     const std::int64_t now = now_ns();
     b.began_ns = now;
     b.wall_deadline_ns = now + static_cast<std::int64_t>(std::min<std::uint64_t>(what.limits.wall_ms, 1ULL << 40)) * ms;
@@ -259,17 +232,23 @@ std::vector<descriptor> broker::given_at_start(box& b) {
     return out;
 }
 
-void broker::read_reports(std::uint64_t run, box& b) {
+void broker::read_reports(std::uint64_t number, box& b) {
     box_record record;
     ssize_t n = 0;
-    while ((n = ::read(b.process.reports.get(), &record, sizeof record)) == sizeof record) {
+    while ((n = ::recv(b.process.socket.get(), &record, sizeof record, MSG_DONTWAIT)) == sizeof record) {
         switch (record.what) {
+            case box_record::kind::made:
+                b.made = true;
+                order_child(b);
+                break;
+            case box_record::kind::ready: b.ready = true; break;
             case box_record::kind::began:
+                b.begun = true;
                 b.began_ns = record.at_ns;
                 b.wall_deadline_ns =
                     record.at_ns +
                     static_cast<std::int64_t>(std::min<std::uint64_t>(b.limits.wall_ms, 1ULL << 40)) * ms;
-                send(started_packet{run}, given_at_start(b));
+                send(started_packet{b.run, b.start}, given_at_start(b));
                 break;
             case box_record::kind::ended:
                 b.exited = true;
@@ -277,7 +256,7 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 b.ended_ns = record.at_ns;
                 // Nothing of the program is left, only pid 1 and its namespaces, which take their time. Without a
                 // control group only reaping it tells the CPU time.
-                if (record.alone && !context_.limits_by_process) tell(run, b, 0);
+                if (record.alone && !context_.limits_by_process) tell(b, 0);
                 break;
             case box_record::kind::failed:
                 record.step.back() = '\0';
@@ -286,8 +265,10 @@ void broker::read_reports(std::uint64_t run, box& b) {
                 break;
         }
     }
-    // End of file: pid 1 is on its way out, and its handle will tell when.
-    if (n == 0) epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
+    // The end: pid 1 is on its way out, and its handle will tell when.
+    if (n != 0 && errno == EAGAIN) return;
+    epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.socket.get(), nullptr);
+    forget_waiting(number, b);
 }
 
 // Looks at what the box has used, and says when to look again: as soon as all CPUs together could use up the rest, so
@@ -297,7 +278,7 @@ void broker::look(box& b, std::int64_t now) {
     if (now < b.next_look_ns || b.killed_for != kill_reason::none) return;
     std::int64_t wait = look_max_ns;
     if (const auto used = b.group.cpu_us()) {
-        const std::uint64_t limit_us = b.limits.cpu_ms * 1000;
+        const std::uint64_t limit_us = b.limits.cpu_ms * 1000 + b.cpu_before_us;
         if (*used >= limit_us) return kill(b, kill_reason::cpu);
         const auto soonest = static_cast<std::int64_t>((limit_us - *used) / cpus_) * 1000;
         const std::int64_t finest = std::max(ms, static_cast<std::int64_t>(limit_us / 50 / cpus_) * 1000);
@@ -315,19 +296,20 @@ std::int64_t broker::look_at_all() {
     std::int64_t next = INT64_MAX;
     if (boxes_.empty()) return next;
     const std::int64_t now = now_ns();
-    for (auto& [run, b] : boxes_) {
-        if (b.told) continue;
+    for (auto& [number, b] : boxes_) {
+        if (b.told || b.run == 0) continue;
         if (b.killed_for == kill_reason::none) look(b, now);
         if (b.killed_for == kill_reason::none) next = std::min({next, b.wall_deadline_ns, b.next_look_ns});
     }
     return next;
 }
 
-ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
+ended_packet broker::verdict_of(box& b, std::uint64_t cpu_of_tree_us) {
     ended_packet end;
-    end.run = run;
+    end.run = b.run;
     end.wall_us = static_cast<std::uint64_t>(std::max<std::int64_t>(0, b.ended_ns - b.began_ns) / 1000);
     end.cpu_us = b.group.cpu_us();
+    if (end.cpu_us) *end.cpu_us -= std::min(*end.cpu_us, b.cpu_before_us);
     if (!end.cpu_us) end.cpu_us = cpu_of_tree_us;
     end.peak_memory_bytes = b.group.peak_memory_bytes();
     end.peak_processes = b.group.peak_processes();
@@ -357,9 +339,9 @@ ended_packet broker::verdict_of(std::uint64_t run, box& b, std::uint64_t cpu_of_
     return end;
 }
 
-void broker::tell(std::uint64_t run, box& b, std::uint64_t cpu_of_tree_us) {
-    if (b.told) return;
-    auto end = verdict_of(run, b, cpu_of_tree_us);
+void broker::tell(box& b, std::uint64_t cpu_of_tree_us) {
+    if (b.told || b.run == 0) return;
+    auto end = verdict_of(b, cpu_of_tree_us);
     // Nothing runs in the box any more, so that what lies there will not change.
     std::vector<descriptor> beside;
     if (b.keeps_disk) beside.push_back(std::move(b.disk));
@@ -374,13 +356,15 @@ void broker::conclude(boxes::iterator which) {
     box& b = which->second;
     const std::uint64_t cpu_us = reap(b.process.handle.get());
     read_reports(which->first, b);
+    forget_waiting(which->first, b);
     if (!b.exited) b.ended_ns = now_ns();
-    tell(which->first, b, cpu_us);
+    tell(b, cpu_us);
     // Other boxes' first processes may hold copies for a moment, which would keep them in the epoll set.
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.handle.get(), nullptr);
-    epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.reports.get(), nullptr);
+    epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.socket.get(), nullptr);
     seats_[b.seat] = false;
     if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+    if (b.run != 0) boxes_of_runs_.erase(b.run);
     boxes_.erase(which);
 }
 
@@ -410,33 +394,14 @@ void broker::flush() {
     watch(socket_.get(), socket_key);
 }
 
-// True if there was something to do, and more events may have come meanwhile.
-bool broker::prepare_next() {
-    if (!left_groups_.empty()) remove_left_groups();
-    if (!network_is_fresh_) {
-        network_is_fresh_ = !enter_fresh_network();
-        if (network_is_fresh_) return true;
-    }
-    if (spare_group_.empty()) {
-        auto made = groups_.make_group(options_.group_prefix + std::to_string(next_group_++));
-        if (made) spare_group_.push_back(std::move(*made));
-        if (made) return true;
-    }
-    return false;
-}
-
-void broker::remove_left_groups() {
-    std::erase_if(left_groups_, [this](const box_group& group) { return group.remove(groups_); });
-}
-
 void broker::end_all() {
-    for (auto& [run, b] : boxes_) kill(b, kill_reason::cancelled);  // those told are on their way out
-    for (auto& [run, b] : boxes_) {
+    for (auto& [number, b] : boxes_) kill(b, kill_reason::cancelled);  // those told are on their way out
+    for (auto& [number, b] : boxes_) {
         reap(b.process.handle.get());
         if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
     }
     boxes_.clear();
-    for (auto& group : spare_group_) left_groups_.push_back(std::move(group));
+    pools_.clear();
     remove_left_groups();
 }
 

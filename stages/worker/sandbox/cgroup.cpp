@@ -431,8 +431,12 @@ void box_group::hasten() const {
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
 
 runtime::result<std::vector<descriptor>> box_group::join_files() const {
+    if (level_ != rung::cgroup1) return std::vector<descriptor>();
+    return entries();
+}
+
+runtime::result<std::vector<descriptor>> box_group::entries() const {
     std::vector<descriptor> files;
-    if (level_ != rung::cgroup1) return files;
     for (const auto& directory : directories_) {
         files.emplace_back(openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
         if (!files.back()) return last_error();

@@ -116,6 +116,9 @@ class box_group {
     // cgroup.procs of each v1 hierarchy, to be written by the process that joins.
     [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
 
+    // cgroup.procs of every hierarchy: for a process that is no child of the caller's.
+    [[nodiscard]] runtime::result<std::vector<descriptor>> entries() const;
+
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
     [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;
     [[nodiscard]] std::optional<std::uint64_t> peak_memory_bytes() const;

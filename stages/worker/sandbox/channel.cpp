@@ -51,7 +51,27 @@ std::optional<std::string> take_from_memory(int memory) {
     return bytes;
 }
 
-error_code send_datagram(int socket, std::string_view bytes, std::span<const int> descriptors) {
+void collect_descriptors(msghdr& message, std::vector<descriptor>& into) {
+    for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
+            into.emplace_back(fd);
+        }
+    }
+}
+
+}  // namespace
+
+runtime::result<std::array<descriptor, 2>> make_channel() {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return last_error();
+    return std::array{descriptor(ends[0]), descriptor(ends[1])};
+}
+
+error_code send_bytes(int socket, std::string_view bytes, std::span<const int> descriptors) {
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control{};
     msghdr message{};
@@ -73,35 +93,15 @@ error_code send_datagram(int socket, std::string_view bytes, std::span<const int
     return sent < 0 ? last_error() : error_code();
 }
 
-void collect_descriptors(msghdr& message, std::vector<descriptor>& into) {
-    for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
-        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
-            into.emplace_back(fd);
-        }
-    }
-}
-
-}  // namespace
-
-runtime::result<std::array<descriptor, 2>> make_channel() {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return last_error();
-    return std::array{descriptor(ends[0]), descriptor(ends[1])};
-}
-
 error_code send_packet(int socket, const packet& what, std::span<const int> descriptors) {
     const std::string bytes = encode(what);
     if (descriptors.size() + 1 > descriptors_max) return make_error_code(errc::argument_list_too_long);
-    if (bytes.size() <= datagram_bytes_max) return send_datagram(socket, bytes, descriptors);
+    if (bytes.size() <= datagram_bytes_max) return send_bytes(socket, bytes, descriptors);
     auto memory = put_into_memory(bytes);
     if (!memory) return memory.error();
     std::vector<int> all{memory->get()};
     all.insert(all.end(), descriptors.begin(), descriptors.end());
-    return send_datagram(socket, elsewhere, all);
+    return send_bytes(socket, elsewhere, all);
 }
 
 runtime::result<received> receive_packet(int socket) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/result.hpp"
@@ -27,6 +28,9 @@ runtime::result<std::array<descriptor, 2>> make_channel();
 
 // Sends one packet; the descriptors stay the caller's. Never blocks: try_again when the socket is full.
 runtime::error_code send_packet(int socket, const packet& what, std::span<const int> descriptors = {});
+
+// The same with bytes of another protocol, at most datagram_bytes_max.
+runtime::error_code send_bytes(int socket, std::string_view bytes, std::span<const int> descriptors = {});
 
 // Takes one packet. try_again: there is none; connection_reset: the other side is gone; protocol_error: not a packet.
 runtime::result<received> receive_packet(int socket);

@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "stages/worker/sandbox/inside/wire.hpp"
+
 namespace stages::worker::sandbox {
 namespace {
 
@@ -39,8 +41,40 @@ launch_packet program_packet(const chosen_runtime& runtime, launch_request& requ
     out.limits = {limits.wall_ms, limits.cpu_ms, limits.memory_bytes, limits.processes, limits.disk_bytes};
     out.arguments = expand(runtime.what->run, values_of(runtime, limits.memory_bytes));
     out.executable = path_in_box(out.arguments.front());
+    out.own_arguments = static_cast<std::uint32_t>(out.arguments.size());
     std::ranges::move(request.args, std::back_inserter(out.arguments));
     out.environment = box_environment(runtime.what->variables);
+    return out;
+}
+
+warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t number) {
+    const auto& how = *runtime.what->warm;
+    warm_packet out;
+    out.number = number;
+    out.name = runtime.what->language + runtime.version;
+    out.kind = how.kind == runtimes::warm_kind::zygote ? start_kind::zygote : start_kind::parked;
+    out.arguments = expand(runtime.what->run, values_of(runtime, 0));
+    out.executable = path_in_box(out.arguments.front());
+    out.environment = box_environment(runtime.what->variables);
+    const std::string folder = path_of_hooks(runtime.what->language);
+    for (const auto& [name, value] : how.variables) {
+        std::string text = value;
+        for (const auto& [place, path] :
+             {std::pair<std::string, std::string>{"{hook_folder}", folder}, {"{hook}", folder + "/" + how.file_name}})
+            for (std::size_t at = 0; (at = text.find(place, at)) != std::string::npos; at += path.size())
+                text.replace(at, place.size(), path);
+        out.environment.push_back(name + "=" + text);
+    }
+    out.environment.push_back(std::string("LD_PRELOAD=") + warm_library_path);
+    out.environment.push_back(std::string(inside::role_variable) + "=" +
+                              (out.kind == start_kind::zygote ? "zygote" : "parked"));
+    return out;
+}
+
+std::vector<hook_file> hooks_of(const std::vector<runtimes::manifest>& manifests) {
+    std::vector<hook_file> out;
+    for (const auto& one : manifests)
+        if (one.warm) out.push_back({one.language, one.warm->file_name, one.warm->hook});
     return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "stages/worker/runtimes/installed.hpp"
 #include "stages/worker/sandbox/protocol.hpp"
+#include "stages/worker/sandbox/rootfs.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::worker::sandbox {
@@ -22,6 +23,11 @@ chosen_runtime choose_runtime(const std::vector<runtimes::installed_runtime>& fr
 
 // The program itself; its files are not in it. Consumes the request's arguments.
 launch_packet program_packet(const chosen_runtime& runtime, launch_request& request);
+
+// An interpreter that boots ahead of its program; the runtime's manifest says how. `number`: from 1, the caller's.
+warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t number);
+// The hooks of all that can be booted ahead, for the nursery.
+std::vector<hook_file> hooks_of(const std::vector<runtimes::manifest>& manifests);
 
 // Of a runtime with a compile step.
 launch_packet compile_packet(const chosen_runtime& runtime);

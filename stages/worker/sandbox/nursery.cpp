@@ -18,7 +18,6 @@
 
 #include "stages/worker/sandbox/broker.hpp"
 #include "stages/worker/sandbox/channel.hpp"
-#include "stages/worker/sandbox/rootfs.hpp"
 #include "stages/worker/sandbox/seccomp_filter.hpp"
 
 namespace stages::worker::sandbox {
@@ -103,6 +102,7 @@ report_packet nursery_process::probe() {
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;
     plan.etc = options_.etc;
+    plan.hooks = options_.hooks;
     plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
@@ -111,6 +111,7 @@ report_packet nursery_process::probe() {
     } else {
         context_.filter = std::move(*filter);
     }
+    if (root) allow_zygotes();
     if (root) drop_bounding_set();
     context_.masks = std::move(root_folder.masks);
     context_.own_user_namespace = !root;
@@ -222,6 +223,7 @@ void nursery_process::become_broker(std::size_t i, descriptor socket) {
     options.boxes_max = options_.boxes_max;
     options.first_uid = options_.first_uid + static_cast<std::uint32_t>(i) * uids_of(options_.boxes_max);
     options.group_prefix = std::to_string(getpid()) + "-";
+    options.pool_max = options_.pool_max;
     broker(context_, groups_, std::move(socket), std::move(options)).run();
     _exit(0);
 }

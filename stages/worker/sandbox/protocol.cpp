@@ -127,13 +127,13 @@ void describe(Codec& codec, Packet& p) {
     using kind = std::remove_const_t<Packet>;
     if constexpr (std::is_same_v<kind, launch_packet>) {
         codec.fields(p.run, p.limits, p.executable, p.arguments, p.environment, p.file_name, p.file_bytes, p.files,
-                     p.keep_disk, p.terminal, p.network);
+                     p.keep_disk, p.terminal, p.network, p.warm, p.own_arguments, p.start);
     } else if constexpr (std::is_same_v<kind, kill_packet>) {
         codec.fields(p.run, p.why);
     } else if constexpr (std::is_same_v<kind, signal_packet>) {
         codec.fields(p.run, p.number);
     } else if constexpr (std::is_same_v<kind, started_packet>) {
-        codec.fields(p.run);
+        codec.fields(p.run, p.start);
     } else if constexpr (std::is_same_v<kind, ended_packet>) {
         codec.fields(p.run, p.how, p.code, p.killed_for, p.process_limit_hit, p.disk_limit_hit, p.wall_us, p.cpu_us,
                      p.peak_memory_bytes, p.peak_processes, p.message);
@@ -141,6 +141,12 @@ void describe(Codec& codec, Packet& p) {
         codec.fields(p.process, p.message);
     } else if constexpr (std::is_same_v<kind, report_packet>) {
         codec.fields(p.rung, p.problem, p.missing);
+    } else if constexpr (std::is_same_v<kind, warm_packet>) {
+        codec.fields(p.number, p.name, p.kind, p.executable, p.arguments, p.environment);
+    } else if constexpr (std::is_same_v<kind, park_packet>) {
+        codec.fields(p.executable, p.arguments, p.environment);
+    } else if constexpr (std::is_same_v<kind, pool_packet>) {
+        codec.fields(p.number, p.ready, p.wanted, p.taken, p.missed, p.ended, p.failed, p.zygotes, p.problem);
     } else {
         static_assert(std::is_same_v<kind, broker_wanted_packet>);
     }
@@ -162,19 +168,31 @@ bool sensible(const std::vector<box_file>& files) {
     return all <= box_files_bytes_max;
 }
 
+template <class P>
+bool is_command(const P& p) {
+    return !p.executable.empty() && p.executable.front() == '/' && p.executable.find('\0') == std::string::npos &&
+           !p.arguments.empty() && !has_nul(p.arguments) && !has_nul(p.environment);
+}
+
 // What a well-formed packet must also be, so that nobody behind the decoder has to ask again.
 bool sensible(const launch_packet& p) {
     const box_limits& l = p.limits;
     if (l.wall_ms == 0 || l.cpu_ms == 0 || l.memory_bytes == 0 || l.processes == 0 || l.disk_bytes == 0) return false;
-    if (p.executable.empty() || p.executable.front() != '/' || p.executable.find('\0') != std::string::npos)
+    if (!is_command(p) || !sensible(p.files)) return false;
+    if (p.warm > warm_runtimes_max || p.own_arguments > p.arguments.size() || p.start > start_kind::parked)
         return false;
     if ((p.terminal.rows == 0) != (p.terminal.columns == 0)) return false;
-    if (p.arguments.empty() || has_nul(p.arguments) || has_nul(p.environment) || !sensible(p.files)) return false;
     const std::string& name = p.file_name;
     return name.size() <= 255 && name != "." && name != ".." && name.find('/') == std::string::npos &&
            name.find('\0') == std::string::npos;
 }
 bool sensible(const signal_packet& p) { return p.number >= 1 && p.number < 32; }
+bool sensible(const warm_packet& p) {
+    return p.number > 0 && p.number <= warm_runtimes_max && is_command(p) &&
+           (p.kind == start_kind::zygote || p.kind == start_kind::parked);
+}
+bool sensible(const park_packet& p) { return p.executable.empty() || is_command(p); }
+bool sensible(const started_packet& p) { return p.start <= start_kind::parked; }
 bool sensible(const kill_packet& p) { return p.why <= kill_reason::output; }
 bool sensible(const ended_packet& p) { return p.how <= box_end::failed && p.killed_for <= kill_reason::output; }
 template <class P>

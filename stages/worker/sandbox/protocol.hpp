@@ -21,6 +21,7 @@ inline constexpr std::size_t box_file_depth_max = 16;             // names in a 
 inline constexpr std::size_t box_file_path_max = 255;             // bytes of a path
 inline constexpr std::size_t box_file_sources_max = 2;            // descriptors that files' bytes come from
 inline constexpr std::uint64_t box_files_bytes_max = 1ULL << 30;  // all together
+inline constexpr std::size_t warm_runtimes_max = 32;              // kinds of programs that a broker boots ahead
 
 // What the box may use; all above 0.
 struct box_limits {
@@ -54,8 +55,32 @@ struct terminal_dimensions {
 // Relative, without empty names, "." and "..", neither too long nor too deep.
 bool is_box_path(std::string_view path);
 
-// Shard to broker: run this. Beside it travel three descriptors, standard input, output and error of the program, and
-// up to two more that files' bytes come from.
+// How a program begins: executed when its launch is there; as a child of an interpreter that has booted; or as a
+// process that has booted in its own box and waited there.
+enum class start_kind : std::uint8_t { cold = 0, zygote, parked };
+
+// Shard to broker, once for each: programs of this kind may be booted ahead. `kind` is zygote or parked.
+struct warm_packet {
+    std::uint32_t number = 0;  // from 1, at most warm_runtimes_max
+    std::string name;          // for people
+    start_kind kind = start_kind::zygote;
+    std::string executable;
+    std::vector<std::string> arguments;  // argv without what a request adds
+    std::vector<std::string> environment;
+    friend bool operator==(const warm_packet&, const warm_packet&) = default;
+};
+
+// Broker to pid 1 of a box: a program will be there before its launch. With a command pid 1 starts it, without it comes
+// from a zygote.
+struct park_packet {
+    std::string executable;
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment;
+    friend bool operator==(const park_packet&, const park_packet&) = default;
+};
+
+// Shard to broker, and on to pid 1 of a box: run this. Beside it travel three descriptors, standard input, output and
+// error of the program, and up to two more that files' bytes come from.
 struct launch_packet {
     std::uint64_t run = 0;  // chosen by the shard, never twice
     box_limits limits;
@@ -70,6 +95,11 @@ struct launch_packet {
     terminal_dimensions terminal;
     // With it, a socket that listens in the box's network travels beside the started packet, behind the terminal.
     bool network = false;
+    // A program of this warm runtime may take its place, which knows all arguments but those from own_arguments on. 0:
+    // only a cold start will do.
+    std::uint32_t warm = 0;
+    std::uint32_t own_arguments = 0;
+    start_kind start = start_kind::cold;  // what the broker has chosen; the shard says cold
     friend bool operator==(const launch_packet&, const launch_packet&) = default;
 };
 
@@ -93,6 +123,7 @@ struct signal_packet {
 // Broker to shard: the program has begun.
 struct started_packet {
     std::uint64_t run = 0;
+    start_kind start = start_kind::cold;
     friend bool operator==(const started_packet&, const started_packet&) = default;
 };
 
@@ -119,6 +150,20 @@ struct ended_packet {
     friend bool operator==(const ended_packet&, const ended_packet&) = default;
 };
 
+// Broker to shard, now and then while it changes: one pool.
+struct pool_packet {
+    std::uint32_t number = 0;   // of the warm runtime; 0: boxes without a program
+    std::uint32_t ready = 0;    // may be taken now
+    std::uint32_t wanted = 0;   // how many there shall be
+    std::uint64_t taken = 0;    // since the broker began
+    std::uint64_t missed = 0;   // was empty when one was wanted
+    std::uint64_t ended = 0;    // never used, since fewer were wanted
+    std::uint64_t failed = 0;   // ended by themselves while they waited
+    std::uint64_t zygotes = 0;  // made, those that replaced others included
+    std::string problem;        // the last one; empty if there was none
+    friend bool operator==(const pool_packet&, const pool_packet&) = default;
+};
+
 // Shard to nursery, and its answer, beside which the broker's socket travels.
 struct broker_wanted_packet {
     friend bool operator==(const broker_wanted_packet&, const broker_wanted_packet&) = default;
@@ -138,7 +183,7 @@ struct report_packet {
 };
 
 using packet = std::variant<launch_packet, kill_packet, started_packet, ended_packet, broker_wanted_packet,
-                            broker_here_packet, report_packet, signal_packet>;
+                            broker_here_packet, report_packet, signal_packet, warm_packet, park_packet, pool_packet>;
 
 std::string encode(const packet& what);
 // Nothing for bytes that are no packet of this version.

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "stages/worker/sandbox/descriptor.hpp"
+#include "stages/worker/sandbox/inside/warm_library.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -56,6 +57,7 @@ class builder {
     void copy(int from, int to, const char* name, int depth);
     void copy_file(int from, int to, const char* name);
     void fill_dev();
+    void fill_hooks();
     void find_masks(rootfs& out);
     void move_in();
 
@@ -233,6 +235,17 @@ void builder::fill_dev() {
         if (good()) check(symlinkat(target, root_.get(), path) == 0, path);
 }
 
+void builder::fill_hooks() {
+    if (plan_.hooks.empty()) return;
+    if (good()) check(mkdirat(root_.get(), ".weir", 0755) == 0, ".weir");
+    write_file(warm_library_path + 1, std::string(warm_library()));
+    for (const auto& hook : plan_.hooks) {
+        const std::string folder = path_of_hooks(hook.folder).substr(1);
+        if (good()) check(mkdirat(root_.get(), folder.c_str(), 0755) == 0 || errno == EEXIST, folder);
+        write_file(folder + "/" + hook.name, hook.text);
+    }
+}
+
 void builder::find_masks(rootfs& out) {
     for (const char* name : masked_in_proc) {
         struct stat about{};
@@ -265,6 +278,7 @@ rootfs builder::build() {
         if (good()) link_or_bind(name);
     fill_etc();
     fill_dev();
+    fill_hooks();
     if (good()) find_masks(out);
     // A user namespace may mount its own /proc only where it can see a whole one already.
     if (plan_.own_user_namespace) bind("/proc", "proc", 0, AT_RECURSIVE);
@@ -276,6 +290,8 @@ rootfs builder::build() {
 }  // namespace
 
 std::string user_name(std::uint32_t uid) { return uid == mapped_uid ? "box" : "box" + std::to_string(uid); }
+
+std::string path_of_hooks(const std::string& folder) { return "/.weir/" + folder; }
 
 rootfs enter_rootfs(const rootfs_plan& plan) { return builder(plan).build(); }
 

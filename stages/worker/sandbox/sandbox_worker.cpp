@@ -75,6 +75,7 @@ sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_
       gate_(home) {
     if (!options_.artifacts) options_.artifacts = std::make_shared<artifact_directory>(home.id() + 1, cache_bytes);
     options_.artifacts->open_part(home);
+    prepare_warm_runtimes();
 }
 
 sandbox_worker::~sandbox_worker() = default;
@@ -105,6 +106,7 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     job.what.keep_disk = !request.outputs.empty();
     job.network = std::move(request.network);
     if (job.network.mode != pipeline::network_mode::none) connect_box(job.what);
+    if (!request.cold) allow_warm_start(job, runtime);
     auto ended = co_await run_box(std::move(job), watch, stop);
     if (ended.disk)
         ended.end.outputs = co_await take_outputs(std::move(ended.disk), std::move(request.outputs),
@@ -232,7 +234,7 @@ task<sandbox_worker::box_outcome> sandbox_worker::run_box(box_job job, observer&
     out.disk = std::move(run->disk);
     out.end = verdict_of(*run->end, job.limits);
     if (run->network) out.end.network = run->network->use();
-    if (run->begun) out.end.isolation = {options_.limits, box_start::cold};
+    if (run->begun) out.end.isolation = {options_.limits, static_cast<box_start>(run->start)};
     out.end.usage.output_bytes = run->output_bytes;
     out.end.stdout_truncated = run->framers[0].truncated();
     out.end.stderr_truncated = run->framers[1].truncated();
@@ -311,6 +313,8 @@ void sandbox_worker::on_packet(received got) {
         if (found == runs_.end()) return;
         found->second->begun = true;
         take_at_start(*found->second, std::move(got.descriptors));
+        found->second->start = started->start;
+        if (started->start != start_kind::cold) ++counters_.warm_starts;
         found->second->changed.notify_all();
     } else if (auto* ended = std::get_if<ended_packet>(&what)) {
         const auto found = runs_.find(ended->run);
@@ -318,6 +322,8 @@ void sandbox_worker::on_packet(received got) {
         found->second->end = std::move(*ended);
         if (got.descriptors.size() == 1) found->second->disk = std::move(got.descriptors.front());
         end_run(*found->second);
+    } else if (auto* pool = std::get_if<pool_packet>(&what)) {
+        on_pool(std::move(*pool));
     }
 }
 
@@ -360,6 +366,7 @@ task<void> sandbox_worker::keep_broker() {
             continue;
         }
         problem_.clear();
+        introduce_warm_runtimes();
         broker_changed_.notify_all();
         co_await read_packets();
         broker_.reset();

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/base/metrics.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/event.hpp"
 #include "runtime/gate.hpp"
@@ -42,11 +43,25 @@ struct worker_options {
     std::function<std::unique_ptr<network::resolver>(runtime::shard&)> make_resolver;
 };
 
+// How the pools of a shard's broker do, as metrics.
+struct pool_gauges {
+    pool_gauges(runtime::shard& home, const std::string& name);
+    void show(const pool_packet& before, const pool_packet& now);
+    runtime::gauge& ready;
+    runtime::gauge& wanted;
+    runtime::counter& taken;
+    runtime::counter& missed;
+    runtime::counter& given_up;
+    runtime::counter& failed;
+    runtime::counter& zygotes;
+};
+
 struct worker_counters {
     std::uint64_t launched = 0;
     std::uint64_t ended = 0;
     std::uint64_t brokers_lost = 0;
     std::uint64_t output_limit_reached = 0;  // streams that were cut
+    std::uint64_t warm_starts = 0;           // of those launched
 };
 
 // Shard: each shard has its own; real shards only. Lifetime: outlives its runs; stop() before it goes.
@@ -65,6 +80,10 @@ class sandbox_worker final : public worker {
     [[nodiscard]] std::size_t running() const { return runs_.size(); }
     [[nodiscard]] const std::string& problem() const { return problem_; }
     [[nodiscard]] std::string diagnosis() const override { return problem_; }
+    // What the broker has last said of its pools, boxes without a program first.
+    [[nodiscard]] const std::vector<pool_packet>& pools() const { return pools_; }
+    // Of which kind the other pools are, in the same order.
+    [[nodiscard]] const std::vector<warm_packet>& warm_runtimes() const { return warm_; }
     // 0 while there is none.
     [[nodiscard]] pid_t broker_process() const { return broker_ ? broker_process_ : 0; }
 
@@ -126,6 +145,11 @@ class sandbox_worker final : public worker {
     runtime::task<void> read_stream(run_pointer run, output_stream which);
     runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
     void on_packet(received what);
+    // warm.cpp
+    void prepare_warm_runtimes();
+    void introduce_warm_runtimes();
+    void allow_warm_start(box_job& job, const chosen_runtime& runtime) const;
+    void on_pool(pool_packet what);
     void end_run(active_run& run);
     void lose_runs();
     void request_kill(std::uint64_t run, kill_reason why);
@@ -152,6 +176,9 @@ class sandbox_worker final : public worker {
     std::uint64_t next_run_ = 1;
     worker_counters counters_;
     network::filter_shared network_;
+    std::vector<warm_packet> warm_;  // numbered by their places, from 1
+    std::vector<pool_packet> pools_;
+    std::vector<pool_gauges> pool_gauges_;
     std::string problem_;
     std::array<char, 64U << 10> buffer_;  // of whoever reads right now; nothing suspends while it is in use
     std::stop_source stopping_;

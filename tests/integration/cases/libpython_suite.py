@@ -19,19 +19,21 @@ test_sched test_set test_shlex test_statistics test_string test_struct test_text
 test_zlib""".split()
 
 
-@case()
-def modules_of_pythons_test_suite_pass(context):
+def all_modules_pass(context, isolation, starts):
     if not SUITE.is_dir():
         raise Skipped("libpython3.11-testsuite is not installed")
     client = context.shared().client
 
     def run(module):
-        identity = client.accept(SCRIPT, args=[module], limits={"wall_ms": 240_000, "cpu_ms": 240_000, "processes": 256})
+        limits = {"wall_ms": 240_000, "cpu_ms": 240_000, "processes": 256}
+        identity = client.accept(SCRIPT, args=[module], isolation=isolation, limits=limits)
         return module, client.wait(identity, 300)
 
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(run, MODULES))
     failures = []
+    began = {result["isolation"]["start"] for _, result in outcomes}
+    assert began <= starts and (began & {"zygote"}) == (starts & {"zygote"}), began
     for module, result in outcomes:
         passed = result["status"] == "completed" and "\n1 test OK.\n" in result["stdout"]
         seconds = (result["resource_usage"] or {}).get("execution_time_wall_seconds", 0)
@@ -41,3 +43,13 @@ def modules_of_pythons_test_suite_pass(context):
                             f"{result['stderr'][-1500:]}")
     assert len(outcomes) - len(failures) >= 20, "\n".join(failures)
     expect.equal(failures, [], "modules that fail")
+
+
+@case()
+def modules_of_pythons_test_suite_pass(context):
+    all_modules_pass(context, "cold", {"cold"})
+
+
+@case()
+def modules_of_pythons_test_suite_pass_in_a_forked_interpreter(context):
+    all_modules_pass(context, "warm", {"cold", "zygote"})

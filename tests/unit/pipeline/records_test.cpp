@@ -32,6 +32,7 @@ TEST(records, accepted_comes_back_whole) {
     in.key->expires = {77};
     in.with_more().interactive.emplace().terminal = {30, 100};
     in.with_more().network = network_request{network_mode::allow, {"a.org:443", "*.b.org:*"}};
+    in.cold_start = true;
     const auto out = decode_accepted(encode(in));
     ASSERT_TRUE(out);
     EXPECT_EQ(out->more().interactive, in.more().interactive);
@@ -50,6 +51,7 @@ TEST(records, accepted_comes_back_whole) {
     EXPECT_EQ(out->retry.attempts_max, 3U);
     EXPECT_EQ(out->retry.on, in.retry.on);
     EXPECT_EQ(out->more().labels, in.more().labels);
+    EXPECT_TRUE(out->cold_start);
     ASSERT_TRUE(out->key);
     EXPECT_EQ(out->key->key, in.key->key);
     EXPECT_EQ(out->key->body_sha256, in.key->body_sha256);

@@ -103,6 +103,51 @@ TEST(runtimes_manifest, what_is_wrong_is_named_with_line_field_and_reason) {
     EXPECT_NE(refusal("language: c\n", "language: c\n}\n").find("not valid YAML"), std::string::npos);
 }
 
+const std::string interpreted = R"(language: python
+file_name: main.py
+executables: [/usr/bin/python3]
+version:
+  command: ["{executable}", -V]
+  pattern: '(\d+)'
+run: ["{executable}", "{file}"]
+warm:
+  start: zygote
+  file_name: hook.py
+  environment: {PYTHONPATH: "{hook_folder}"}
+  hook: |
+    pass
+example: |
+  pass
+)";
+
+TEST(runtimes_manifest, a_warm_start_is_read) {
+    const auto out = parse_manifest(interpreted, "p.yaml");
+    ASSERT_TRUE(out.value) << out.errors.front();
+    ASSERT_TRUE(out.value->warm);
+    EXPECT_EQ(out.value->warm->kind, warm_kind::zygote);
+    EXPECT_EQ(out.value->warm->file_name, "hook.py");
+    EXPECT_EQ(out.value->warm->hook, "pass\n");
+    EXPECT_EQ(out.value->warm->variables, (environment{{"PYTHONPATH", "{hook_folder}"}}));
+    EXPECT_EQ(parse_manifest(replaced(interpreted, "zygote", "parked"), "p.yaml").value->warm->kind, warm_kind::parked);
+}
+
+TEST(runtimes_manifest, a_warm_start_that_cannot_work_is_named) {
+    const auto only_error = [](const std::string& what, const std::string& with) {
+        const auto out = parse_manifest(replaced(interpreted, what, with), "p.yaml");
+        EXPECT_FALSE(out.value);
+        EXPECT_EQ(out.errors.size(), 1U);
+        return out.errors.empty() ? "none" : out.errors.front().substr(7);
+    };
+    EXPECT_EQ(only_error("start: zygote", "start: hot"), "9: warm.start: \"hot\" must be zygote or parked");
+    EXPECT_NE(only_error("hook.py", "a/hook.py").find("without a slash"), std::string::npos);
+    EXPECT_EQ(only_error("  file_name: hook.py\n", ""), "9: warm.file_name: this field is required");
+    EXPECT_NE(only_error("\"{file}\"]", "\"--max={memory_bytes}\", \"{file}\"]").find("a request's limits"),
+              std::string::npos);
+    EXPECT_NE(only_error("example: |", "compile: {command: [\"{executable}\"], artifact: a}\nexample: |")
+                  .find("nothing to boot ahead"),
+              std::string::npos);
+}
+
 TEST(runtimes_manifest, every_mistake_is_told_at_once) {
     const auto out = parse_manifest("language: 7\nnonsense: 1\n", "x.yaml");
     EXPECT_FALSE(out.value);

@@ -20,7 +20,14 @@ launch_packet a_launch() {
     p.keep_disk = true;
     p.terminal = {24, 80};
     p.network = true;
+    p.warm = 2;
+    p.own_arguments = 3;
+    p.start = start_kind::parked;
     return p;
+}
+
+warm_packet a_warm_runtime() {
+    return {3, "node20", start_kind::parked, "/usr/bin/node", {"node", "main.js"}, {"LD_PRELOAD=/.weir/warm.so"}};
 }
 
 std::vector<packet> one_of_each() {
@@ -36,12 +43,16 @@ std::vector<packet> one_of_each() {
     end.message = "why";
     return {a_launch(),
             kill_packet{3, kill_reason::output},
-            started_packet{9},
+            started_packet{9, start_kind::zygote},
             end,
             broker_wanted_packet{},
             broker_here_packet{42, "no"},
             report_packet{2, "a problem", {"this", "that"}},
-            signal_packet{4, 15}};
+            signal_packet{4, 15},
+            a_warm_runtime(),
+            park_packet{"/usr/bin/node", {"node"}, {"A=b"}},
+            park_packet{},
+            pool_packet{3, 1, 2, 4, 5, 6, 7, 8, "a problem"}};
 }
 
 TEST(sandbox_protocol, every_packet_comes_back_as_it_was) {
@@ -83,7 +94,9 @@ TEST(sandbox_protocol, random_bytes_do_no_harm) {
         std::string bytes(random.below(200), '\0');
         for (auto& c : bytes) c = static_cast<char>(random.next());
         if (bytes.size() >= 4 && random.below(4) != 0) {
-            bytes[0] = 'W', bytes[1] = 'B', bytes[2] = 1, bytes[3] = static_cast<char>(random.below(8));
+            bytes[0] = 'W', bytes[1] = 'B';
+            bytes[2] = static_cast<char>(protocol_version);
+            bytes[3] = static_cast<char>(random.below(16));
         }
         // Small numbers look like lengths that fit.
         if (random.below(2) == 0)
@@ -132,6 +145,26 @@ TEST(sandbox_protocol, a_launch_that_makes_no_sense_is_refused) {
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name = ".."; }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name = std::string("a\0b", 3); }));
     EXPECT_TRUE(refused([](launch_packet& p) { p.file_name.assign(256, 'x'); }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.warm = warm_runtimes_max + 1; }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.own_arguments = 5; }));
+    EXPECT_TRUE(refused([](launch_packet& p) { p.start = static_cast<start_kind>(3); }));
+}
+
+TEST(sandbox_protocol, a_warm_runtime_that_makes_no_sense_is_refused) {
+    const auto refused = [](auto change) {
+        warm_packet p = a_warm_runtime();
+        change(p);
+        return !decode(encode(p));
+    };
+    EXPECT_FALSE(refused([](warm_packet&) {}));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.number = 0; }));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.number = warm_runtimes_max + 1; }));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.kind = start_kind::cold; }));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.executable = "node"; }));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.arguments.clear(); }));
+    EXPECT_TRUE(refused([](warm_packet& p) { p.environment.push_back(std::string("a\0b", 3)); }));
+    EXPECT_FALSE(decode(encode(park_packet{"node", {"node"}, {}})));
+    EXPECT_FALSE(decode(encode(started_packet{1, static_cast<start_kind>(3)})));
 }
 
 }  // namespace

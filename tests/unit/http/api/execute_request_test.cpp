@@ -196,6 +196,14 @@ TEST(execute_request, takes_files_and_outputs) {
     EXPECT_EQ(out.request.outputs, (std::vector<std::string>{"o", "a/b"}));
 }
 
+TEST(execute_request, takes_how_the_program_may_begin) {
+    EXPECT_FALSE(read(R"({"script": "x"})").request.cold_start);
+    EXPECT_FALSE(read(R"({"script": "x", "isolation": "warm"})").request.cold_start);
+    EXPECT_TRUE(read(R"({"script": "x", "isolation": "cold"})").request.cold_start);
+    EXPECT_EQ(read(R"({"script": "x", "isolation": "hot"})").errors(), errors{"/isolation unknown_value"});
+    EXPECT_EQ(read(R"({"script": "x", "isolation": null})").errors(), errors{"/isolation wrong_type"});
+}
+
 TEST(execute_request, names_what_is_wrong_with_files_and_outputs) {
     auto limits = operator_limits();
     limits.runtimes[0].own_files = {"main.py"};

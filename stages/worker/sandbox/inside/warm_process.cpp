@@ -1,0 +1,259 @@
+// A library that is preloaded into an interpreter which boots before there is a program for it (LD_PRELOAD); it needs
+// the C library alone. It stands in two places of an interpreter's own code:
+//
+//   fork()             in a zygote: waits for an order and makes a child that is in the order's box before it returns
+//   open(order_path)   waits until this process's program is there; standard streams and limits are the program's then
+//
+// What the interpreter does around them is its own: it knows how to fork itself. Once the program is there this library
+// stands aside, and in other processes it never does anything.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+
+#include "stages/worker/sandbox/inside/wire.hpp"
+
+namespace inside = stages::worker::sandbox::inside;
+
+namespace {
+
+using inside::arrival;
+using inside::child_order;
+using inside::control_fd;
+using inside::filter_fd;
+using inside::start_order;
+
+enum class role { bystander, zygote, parked, child };
+
+constexpr unsigned filter_max = 4096;
+constexpr unsigned descriptors_max = 2 + inside::groups_max;
+
+role part = role::bystander;
+bool is_ready = false;
+int own_process = -1;
+sock_filter filter[filter_max];
+sock_fprog filter_program{0, filter};
+pid_t (*next_fork)() = nullptr;
+int (*next_open)(const char*, int, ...) = nullptr;
+int (*next_open64)(const char*, int, ...) = nullptr;
+
+__attribute__((constructor)) void begin() {
+    next_fork = reinterpret_cast<pid_t (*)()>(dlsym(RTLD_NEXT, "fork"));
+    next_open = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open"));
+    next_open64 = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open64"));
+    const char* name = getenv(inside::role_variable);
+    if (name == nullptr) return;
+    part = strcmp(name, "zygote") == 0 ? role::zygote : role::parked;
+    unsetenv(inside::role_variable);
+    unsetenv("LD_PRELOAD");
+    if (part != role::zygote) return;
+    const ssize_t bytes = pread(filter_fd, filter, sizeof filter, 0);
+    own_process = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+    if (bytes <= 0 || bytes == sizeof filter || own_process < 0) _exit(1);
+    filter_program.len = static_cast<unsigned short>(static_cast<size_t>(bytes) / sizeof(sock_filter));
+    close(filter_fd);
+}
+
+void tell(int socket, const char* failed_step, int error) {
+    arrival report;
+    report.process = getpid();
+    report.error = error;
+    if (failed_step != nullptr) strncpy(report.step, failed_step, sizeof report.step - 1);
+    if (send(socket, &report, sizeof report, MSG_NOSIGNAL) != sizeof report) _exit(1);
+}
+
+// Waits for a message of that size and as many descriptors as `count` has room for. The end of the other side is the
+// end of this one.
+template <class T>
+unsigned receive(T& into, int* descriptors, unsigned count) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
+    iovec part_of{&into, sizeof into};
+    msghdr message{};
+    message.msg_iov = &part_of;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    ssize_t n = 0;
+    do {
+        n = recvmsg(control_fd, &message, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n != sizeof into || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) _exit(n == 0 ? 0 : 1);
+    const cmsghdr* head = CMSG_FIRSTHDR(&message);
+    if (head == nullptr || head->cmsg_type != SCM_RIGHTS) return 0;
+    const auto got = static_cast<unsigned>((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(descriptors, CMSG_DATA(head), got * sizeof(int));
+    return got;
+}
+
+struct child_place {
+    child_order order;
+    int descriptors[descriptors_max] = {};
+    [[nodiscard]] int box() const { return descriptors[0]; }
+    [[nodiscard]] int socket() const { return descriptors[1]; }
+    [[nodiscard]] int namespaces() const {
+        int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+        if (order.own_user_namespace) flags |= CLONE_NEWUSER;
+        if (order.own_group_namespace) flags |= CLONE_NEWCGROUP;
+        return flags;
+    }
+};
+
+[[noreturn]] void give_up(const child_place& place, const char* step) {
+    tell(place.socket(), step, errno);
+    _exit(127);
+}
+
+void put(const char* path, const char* text) {
+    const int file = next_open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0) return;
+    if (write(file, text, strlen(text)) < 0) errno = 0;  // only a wish
+    close(file);
+}
+
+// The same as pid 1 of a box does with itself, and its program before the exec; and like there the filter comes last.
+void shut_in(const child_place& place) {
+    const child_order& order = place.order;
+    const auto check = [&place](bool worked, const char* step) {
+        if (!worked) give_up(place, step);
+    };
+    for (unsigned i = 0; i < order.groups; ++i)
+        check(write(place.descriptors[2 + i], "0", 1) == 1, "join the control group");
+    put("/proc/self/oom_score_adj", "500");
+    if (order.idle_scheduling) {
+        const sched_param none{};
+        check(sched_setscheduler(0, SCHED_IDLE, &none) == 0, "SCHED_IDLE");
+    }
+    check(chdir("/box") == 0, "work directory");
+    check(setsid() >= 0, "setsid");
+    for (int capability = 0; order.own_user_namespace && capability < 64; ++capability)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) break;  // the kernel knows no further ones
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (!order.own_user_namespace) {
+        check(syscall(SYS_setgroups, 0, nullptr) == 0, "setgroups");
+        check(syscall(SYS_setresgid, order.owner, order.owner, order.owner) == 0, "setresgid");
+        check(syscall(SYS_setresuid, order.owner, order.owner, order.owner) == 0, "setresuid");
+    }
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2]{};
+    check(syscall(SYS_capset, &head, none) == 0, "capset");
+    check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    // As an exec makes it: the program may look at its own /proc/self. Another user's process it never could.
+    check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
+    check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
+    check(close_range(3, control_fd - 1, 0) == 0 && close_range(control_fd + 1, ~0U, 0) == 0, "close descriptors");
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter_program) != 0) {
+        tell(control_fd, "seccomp", errno);
+        _exit(127);
+    }
+}
+
+// Two steps, so that the box's pid 1 becomes the parent: a process that shares this one's memory enters the box's
+// namespaces, forks, and ends. True in the child.
+bool make_child(const child_place& place, int& error) {
+    if (setns(place.box(), CLONE_NEWPID) != 0) {
+        error = errno;
+        return false;
+    }
+    volatile int failed = 0;
+    const pid_t between = vfork();
+    if (between == 0) {
+        if (setns(place.box(), place.namespaces()) != 0) {
+            failed = errno;
+            _exit(1);
+        }
+        const pid_t child = next_fork();
+        if (child == 0) return true;
+        if (child < 0) failed = errno;
+        _exit(0);
+    }
+    if (between < 0) failed = errno;
+    // Its own children, if it ever has any, stay here.
+    setns(own_process, CLONE_NEWPID);
+    if (between > 0)
+        while (waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    error = failed;
+    return false;
+}
+
+pid_t next_child() {
+    if (!is_ready) {
+        // With a second thread the copy could stand still for ever, and who else is there must not have user code.
+        const bool alone = unshare(CLONE_THREAD) == 0;
+        tell(control_fd, alone ? nullptr : "an interpreter with threads is no zygote", alone ? 0 : EINVAL);
+        if (!alone) _exit(1);
+        is_ready = true;
+    }
+    child_place place;
+    const unsigned got = receive(place.order, place.descriptors, descriptors_max);
+    if (got < 2 || place.order.groups != got - 2) _exit(1);
+    int error = 0;
+    if (make_child(place, error)) {
+        shut_in(place);
+        part = role::child;
+        tell(control_fd, nullptr, 0);
+        return 0;
+    }
+    for (unsigned i = 0; i < got; ++i) close(place.descriptors[i]);
+    tell(control_fd, error == 0 ? nullptr : "fork into a box", error);
+    return 1;
+}
+
+// The descriptor of the text that the hook reads.
+int await_program() {
+    if (part == role::parked) tell(control_fd, nullptr, 0);
+    start_order order;
+    int descriptors[descriptors_max];
+    if (receive(order, descriptors, 4) != 4) _exit(1);
+    for (int i = 0; i < 3; ++i) {
+        if (dup2(descriptors[i], i) != i) _exit(1);
+        close(descriptors[i]);
+    }
+    for (unsigned i = 0; i < order.limit_count && i < start_order::limits_max; ++i)
+        if (setrlimit(static_cast<__rlimit_resource_t>(order.limits[i].which), &order.limits[i].value) != 0) _exit(1);
+    close(control_fd);
+    part = role::bystander;
+    return descriptors[3];
+}
+
+bool is_order(const char* path) {
+    return (part == role::parked || part == role::child) && strcmp(path, inside::order_path) == 0;
+}
+
+}  // namespace
+
+#define SHOWN extern "C" __attribute__((visibility("default")))
+
+SHOWN pid_t fork() { return part == role::zygote ? next_child() : next_fork(); }
+
+SHOWN int open(const char* path, int flags, ...) {
+    if (is_order(path)) return await_program();
+    va_list more;
+    va_start(more, flags);
+    const unsigned mode = va_arg(more, unsigned);
+    va_end(more);
+    return next_open(path, flags, mode);
+}
+
+SHOWN int open64(const char* path, int flags, ...) {
+    if (is_order(path)) return await_program();
+    va_list more;
+    va_start(more, flags);
+    const unsigned mode = va_arg(more, unsigned);
+    va_end(more);
+    return next_open64(path, flags, mode);
+}
