@@ -7,6 +7,8 @@
 #include <charconv>
 #include <fstream>
 
+#include "runtime/base/last_error.hpp"
+
 namespace bench {
 namespace {
 
@@ -54,7 +56,7 @@ std::string key_of(const std::string& run_id, std::uint64_t number) {
 
 runtime::result<std::unique_ptr<ledger>> ledger::open(const std::string& path) {
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (file < 0) return runtime::error_code(errno, boost::system::system_category());
+    if (file < 0) return runtime::last_error();
     return std::unique_ptr<ledger>(new ledger(file));
 }
 

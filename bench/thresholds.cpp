@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "bench/recorder.hpp"
+#include "runtime/base/ascii.hpp"
 
 namespace bench {
 namespace {
@@ -42,12 +43,6 @@ constexpr std::array<std::string_view, 19> other_figures = {"rate.planned_per_s"
                                                             "drift.latency_p99_ratio",
                                                             "drift.server_rss_ratio"};
 
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 }  // namespace
 
 bool is_figure_name(std::string_view name) {
@@ -79,14 +74,14 @@ std::optional<threshold> parse_threshold(std::string_view text, std::string& mis
     const std::string_view behind = text.substr(at);
     const auto sign = std::ranges::find_if(relations, [&](const auto& one) { return behind.starts_with(one.sign); });
     threshold out;
-    out.text = trimmed(text);
-    out.figure = trimmed(text.substr(0, at));
+    out.text = runtime::trimmed(text);
+    out.figure = runtime::trimmed(text.substr(0, at));
     if (sign == relations.end()) {
         mistake = shown + ": the relation is one of > >= < <= == !=";
         return std::nullopt;
     }
     out.how = sign->how;
-    const auto digits = trimmed(behind.substr(sign->sign.size()));
+    const auto digits = runtime::trimmed(behind.substr(sign->sign.size()));
     const char* const end = digits.data() + digits.size();
     const auto [rest, wrong] = std::from_chars(digits.data(), end, out.limit);
     if (digits.empty() || wrong != std::errc{} || rest != end) {

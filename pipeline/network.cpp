@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/ascii.hpp"
+
 namespace pipeline {
 namespace {
 
@@ -17,16 +19,9 @@ bool is_label(std::string_view label) {
         label, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
 // In lower case, without the dot that a whole name may end with; nothing for what is no name, or could be an address.
 std::optional<std::string> parse_name(std::string_view text) {
-    std::string name = lower(text);
+    std::string name = runtime::lower(text);
     if (name.ends_with('.')) name.pop_back();
     if (name.empty() || name.size() > network_host_bytes_max || runtime::looks_like_ipv4(name)) return std::nullopt;
     std::string_view rest = name;
@@ -44,6 +39,15 @@ std::optional<ip_address> parse_host_address(std::string_view host) {
     // Brackets are IPv6's, and IPv6 without them is no host.
     if (in_brackets != (host.find(':') != std::string_view::npos)) return std::nullopt;
     return runtime::parse_ip_address(host);
+}
+
+// A host is an address or a name; false for what is neither.
+bool read_host(std::string_view text, std::string& host, std::optional<ip_address>& address) {
+    address = parse_host_address(text);
+    auto name = address ? std::optional(address->to_string()) : parse_name(text);
+    if (!name) return false;
+    host = std::move(*name);
+    return true;
 }
 
 bool is_below(std::string_view name, std::string_view domain) {
@@ -89,14 +93,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 std::optional<destination> parse_destination(std::string_view host, std::uint16_t port) {
     destination out;
     out.port = port;
-    out.address = parse_host_address(host);
-    if (out.address) {
-        out.host = out.address->to_string();
-        return out;
-    }
-    auto name = parse_name(host);
-    if (!name) return std::nullopt;
-    out.host = std::move(*name);
+    if (!read_host(host, out.host, out.address)) return std::nullopt;
     return out;
 }
 
@@ -114,14 +111,7 @@ std::optional<host_rule> parse_host_rule(std::string_view text) {
     if (out.any_host) return out;
     out.below = host.starts_with("*.");
     if (out.below) host.remove_prefix(2);
-    if (!out.below) out.address = parse_host_address(host);
-    if (out.address) {
-        out.host = out.address->to_string();
-        return out;
-    }
-    auto name = parse_name(host);
-    if (!name) return std::nullopt;
-    out.host = std::move(*name);
+    if (!read_host(host, out.host, out.address) || (out.below && out.address)) return std::nullopt;
     return out;
 }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "app/cli/machine_checks.hpp"
+#include "runtime/base/last_error.hpp"
 #include "runtime/shard_thread.hpp"
 #include "storage/embedded/disk/real_disk.hpp"
 
@@ -147,8 +148,7 @@ std::vector<finding> check_disk(const std::string& data_directory) {
     const std::string folder = existing_part(data_directory);
     struct statfs about{};
     if (statfs(folder.c_str(), &about) != 0)
-        return {{"data_directory", health::problem,
-                 folder + ": " + runtime::error_code(errno, boost::system::system_category()).message(), ""}};
+        return {{"data_directory", health::problem, folder + ": " + runtime::last_error().message(), ""}};
     std::vector<finding> out;
     out.push_back({"data_directory", health::good, folder, ""});
     out.push_back(judge_file_system(static_cast<std::uint32_t>(about.f_type)));

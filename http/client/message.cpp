@@ -3,15 +3,10 @@
 #include <algorithm>
 
 #include "http/client/error.hpp"
+#include "runtime/base/ascii.hpp"
 
 namespace http::client {
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -30,7 +25,7 @@ bool is_target(std::string_view text) {
 
 bool is_ours(std::string_view name) {
     for (const auto* ours : {"host", "content-length", "connection", "transfer-encoding"})
-        if (equals_ignoring_case(name, ours)) return true;
+        if (runtime::same_ignoring_case(name, ours)) return true;
     return false;
 }
 
@@ -39,7 +34,7 @@ bool is_ours(std::string_view name) {
 bool request::may_repeat() const {
     if (method != "POST" && method != "PATCH") return true;
     return std::ranges::any_of(
-        headers, [](const auto& header) { return equals_ignoring_case(header.first, "idempotency-key"); });
+        headers, [](const auto& header) { return runtime::same_ignoring_case(header.first, "idempotency-key"); });
 }
 
 std::string_view response_head::header(std::string_view name) const {

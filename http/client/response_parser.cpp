@@ -5,27 +5,15 @@
 #include <optional>
 
 #include "http/client/error.hpp"
+#include "runtime/base/ascii.hpp"
 
 namespace http::client {
 namespace {
 
+using runtime::lower;
 using runtime::result;
 
 constexpr std::size_t chunk_line_bytes_max = 4096;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
-    return out;
-}
-
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -45,7 +33,7 @@ std::optional<std::uint64_t> whole_number(std::string_view text, int base) {
 bool list_contains(std::string_view list, std::string_view word) {
     while (!list.empty()) {
         const auto comma = list.find(',');
-        if (lower(trim(list.substr(0, comma))) == word) return true;
+        if (lower(runtime::trimmed(list.substr(0, comma))) == word) return true;
         if (comma == std::string_view::npos) return false;
         list.remove_prefix(comma + 1);
     }
@@ -137,7 +125,7 @@ result<void> response_parser::on_header() {
     const std::string_view name = std::string_view(line_).substr(0, colon);
     // A fold begins with white space, which is no token either.
     if (!is_token(name)) return errc::malformed_answer;
-    head_.headers.emplace_back(lower(name), trim(std::string_view(line_).substr(colon + 1)));
+    head_.headers.emplace_back(lower(name), runtime::trimmed(std::string_view(line_).substr(colon + 1)));
     return {};
 }
 
@@ -188,7 +176,7 @@ result<void> response_parser::choose_body() {
 
 result<void> response_parser::on_chunk_size() {
     const std::string_view line = line_;
-    const auto size = whole_number(trim(line.substr(0, line.find(';'))), 16);
+    const auto size = whole_number(runtime::trimmed(line.substr(0, line.find(';'))), 16);
     if (!size) return errc::malformed_answer;
     lines_bytes_ = 0;
     left_ = *size;

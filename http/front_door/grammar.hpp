@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "runtime/base/ascii.hpp"
+
 namespace http::front_door {
 
 enum char_class : std::uint8_t {
@@ -49,27 +51,14 @@ constexpr bool all(std::string_view text, char_class which) {
     return true;
 }
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-// ASCII case only.
-constexpr bool same_ignoring_case(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        if (lower(a[i]) != lower(b[i])) return false;
-    return true;
-}
+using runtime::lower;
+using runtime::same_ignoring_case;
+using runtime::trimmed;
 
 constexpr int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     const char l = lower(c);
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
-// Without the spaces and tabs at both ends.
-constexpr std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
 }
 
 }  // namespace http::front_door

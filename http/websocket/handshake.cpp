@@ -2,6 +2,7 @@
 
 #include <boost/uuid/detail/sha1.hpp>
 
+#include "runtime/base/ascii.hpp"
 #include "runtime/base/encoding.hpp"
 
 namespace http::websocket {
@@ -9,21 +10,6 @@ namespace {
 
 constexpr std::string_view protocol_id = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::size_t key_bytes = 16;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool equals(std::string_view text, std::string_view lower_case) {
-    if (text.size() != lower_case.size()) return false;
-    for (std::size_t i = 0; i < text.size(); ++i)
-        if (lower(text[i]) != lower_case[i]) return false;
-    return true;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 }  // namespace
 
@@ -47,7 +33,7 @@ std::string accept_of(std::string_view key) {
 bool has_token(std::string_view list, std::string_view lower_case_word) {
     while (true) {
         const auto comma = list.find(',');
-        if (equals(trimmed(list.substr(0, comma)), lower_case_word)) return true;
+        if (runtime::same_ignoring_case(runtime::trimmed(list.substr(0, comma)), lower_case_word)) return true;
         if (comma == std::string_view::npos) return false;
         list.remove_prefix(comma + 1);
     }

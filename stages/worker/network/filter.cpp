@@ -7,7 +7,6 @@
 #include <boost/asio/write.hpp>
 
 #include "runtime/spawn.hpp"
-#include "stages/worker/network/own_addresses.hpp"
 
 namespace stages::worker::network {
 
@@ -224,12 +223,13 @@ task<filter::refusal> filter::look_up(std::string name, addresses* out) {
 
 // Keeps those that may be connected to.
 filter::refusal filter::permitted(const destination& where, addresses& candidates) {
-    const auto own = own_addresses();
+    const auto* const own = shared_.own.at(home_.time().steady());
+    if (own == nullptr) return {503, "own_addresses", "the node's own addresses are not known now"};
     const auto* const port = shared_.options.own_port.get();
     const std::uint16_t own_port = port == nullptr ? std::uint16_t{0} : port->load();
     auto why = network_refusal::none;
     std::erase_if(candidates, [&](const runtime::ip_address& address) {
-        const auto verdict = judge_address(shared_.options.policy, address, where.port, own, own_port);
+        const auto verdict = judge_address(shared_.options.policy, address, where.port, *own, own_port);
         if (verdict != network_refusal::none) why = verdict;
         return verdict != network_refusal::none;
     });

@@ -21,6 +21,7 @@
 #include "runtime/gate.hpp"
 #include "runtime/shard.hpp"
 #include "stages/worker/network/filter_link.hpp"
+#include "stages/worker/network/own_addresses.hpp"
 #include "stages/worker/network/resolver.hpp"
 
 namespace stages::worker::network {
@@ -43,6 +44,7 @@ struct filter_shared {
 
     filter_options options;
     std::unique_ptr<resolver> names;
+    known_own_addresses own;
     runtime::counter& connections;
     runtime::gauge& open;
     runtime::counter& sent_bytes;

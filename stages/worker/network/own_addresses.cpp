@@ -7,10 +7,16 @@
 
 namespace stages::worker::network {
 
-std::vector<runtime::ip_address> own_addresses() {
+namespace {
+
+constexpr runtime::milliseconds asked_again_after{1'000};
+
+}  // namespace
+
+std::optional<std::vector<runtime::ip_address>> own_addresses() {
     std::vector<runtime::ip_address> out;
     ifaddrs* list = nullptr;
-    if (getifaddrs(&list) != 0) return out;
+    if (getifaddrs(&list) != 0) return std::nullopt;
     for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
         if (one->ifa_addr == nullptr) continue;
         if (one->ifa_addr->sa_family == AF_INET) {
@@ -24,6 +30,14 @@ std::vector<runtime::ip_address> own_addresses() {
     }
     freeifaddrs(list);
     return out;
+}
+
+const std::vector<runtime::ip_address>* known_own_addresses::at(runtime::steady_time now) {
+    if (!known_ || now - asked_at_ >= asked_again_after) {
+        asked_at_ = now;
+        if (auto fresh = own_addresses()) known_ = std::move(fresh);
+    }
+    return known_ ? &*known_ : nullptr;
 }
 
 }  // namespace stages::worker::network

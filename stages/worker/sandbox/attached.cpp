@@ -10,6 +10,7 @@
 
 #include "pipeline/live_input.hpp"
 #include "runtime/base/assert.hpp"
+#include "runtime/base/last_error.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
 #include "stages/worker/sandbox/active_run.hpp"
@@ -25,7 +26,6 @@ namespace {
 
 // A full terminal is looked at again after so long: it does not tell in all cases when it has room.
 constexpr milliseconds look_again{20};
-constexpr milliseconds signal_pause{5};  // while the broker does not keep up with signals
 
 template <class Stream>
 task<void> wait_until_writable(Stream* to) {
@@ -54,7 +54,7 @@ void sandbox_worker::attach(box_job& job, std::shared_ptr<pipeline::live_input> 
 // The program's end of a pipe that stays open; ours goes to the run.
 runtime::result<descriptor> sandbox_worker::make_live_input(active_run& run) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return error_code(errno, boost::system::system_category());
+    if (pipe2(ends, O_CLOEXEC) != 0) return runtime::last_error();
     descriptor read_end(ends[0]);
     run.input.emplace(home_.get_executor(), ends[1]);
     error_code failed;
@@ -126,8 +126,8 @@ task<void> sandbox_worker::obey_clients(run_pointer run) {
         }
         for (std::uint8_t number = 1; signals >> number != 0; ++number)
             if ((signals >> number & 1U) != 0) post(signal_packet{run->number, number});
-        // Those that come meanwhile count once each.
-        while (!outbox_.empty() && !run->end) co_await runtime::sleep_for(signal_pause);
+        // Those that come while the broker does not keep up count once each.
+        while (!outbox_.empty() && !run->end) co_await outbox_sent_.wait();
     }
 }
 

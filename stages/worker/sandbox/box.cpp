@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/base/last_error.hpp"
 #include "runtime/base/time.hpp"
 #include "stages/worker/sandbox/box_files.hpp"
 #include "stages/worker/sandbox/channel.hpp"
@@ -30,8 +31,6 @@
 
 namespace stages::worker::sandbox {
 namespace {
-
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
 
 constexpr std::uint64_t open_files_soft = 1024;
 constexpr std::uint64_t open_files_hard = 4096;
@@ -42,9 +41,9 @@ constexpr int socket_fd = 3;
 
 runtime::error_code set_limit(int which, std::uint64_t soft, std::uint64_t hard) {
     rlimit now{};
-    if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) return last_error();
+    if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) return runtime::last_error();
     const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
-    if (setrlimit(static_cast<__rlimit_resource_t>(which), &wanted) != 0) return last_error();
+    if (setrlimit(static_cast<__rlimit_resource_t>(which), &wanted) != 0) return runtime::last_error();
     return {};
 }
 
@@ -458,7 +457,7 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
         arguments.cgroup = static_cast<std::uint64_t>(group.clone_target());
     }
     const long id = syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (id < 0) return last_error();
+    if (id < 0) return runtime::last_error();
     if (id == 0) {
         // The broker's end would keep the socket of a broker that has died from telling so.
         started.socket.reset();

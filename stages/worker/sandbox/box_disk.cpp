@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/box.hpp"
 
 namespace stages::worker::sandbox {
@@ -16,22 +17,20 @@ constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t inodes_min = 1024;
 constexpr std::uint64_t inodes_max = 65536;
 
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
-
 }  // namespace
 
 runtime::result<descriptor> make_disk(uid_t owner) {
     const descriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
     if (!context || fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", "0755", 0) != 0 ||
         fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
-        return last_error();
+        return runtime::last_error();
     descriptor disk(fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-    if (!disk) return last_error();
+    if (!disk) return runtime::last_error();
     const bool may_chown = geteuid() == 0 && owner != mapped_uid;
     if (mkdirat(disk.get(), "box", 0755) != 0 ||
         (may_chown && fchownat(disk.get(), "box", owner, owner, AT_SYMLINK_NOFOLLOW) != 0) ||
         mkdirat(disk.get(), "tmp", 01777) != 0 || mkdirat(disk.get(), "shm", 01777) != 0)
-        return last_error();
+        return runtime::last_error();
     return disk;
 }
 
@@ -47,7 +46,7 @@ runtime::error_code size_disk(int disk, const launch_packet& what) {
     };
     if (!context || !set("size", bytes) || !set("nr_inodes", inodes) ||
         fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) != 0)
-        return last_error();
+        return runtime::last_error();
     return {};
 }
 

@@ -10,6 +10,8 @@
 
 #include <cerrno>
 
+#include "runtime/base/last_error.hpp"
+
 namespace stages::worker::sandbox {
 namespace {
 
@@ -33,8 +35,6 @@ bool copy_bytes(int from, std::uint64_t offset, std::uint64_t bytes, int to) {
     }
     return true;
 }
-
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
 
 }  // namespace
 
@@ -103,18 +103,18 @@ taken_file take_file(int disk, const std::string& path, std::uint64_t bytes_max)
 
 runtime::result<descriptor> make_sealed_file(const char* name, std::span<const std::string_view> texts) {
     descriptor memory(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory) return last_error();
+    if (!memory) return runtime::last_error();
     for (std::string_view rest : texts) {
         while (!rest.empty()) {
             const ssize_t n = ::write(memory.get(), rest.data(), rest.size());
             if (n < 0 && errno == EINTR) continue;
-            if (n <= 0) return last_error();
+            if (n <= 0) return runtime::last_error();
             rest.remove_prefix(static_cast<std::size_t>(n));
         }
     }
     if (lseek(memory.get(), 0, SEEK_SET) != 0 ||
         fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-        return last_error();
+        return runtime::last_error();
     return memory;
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/box.hpp"
 
 namespace stages::worker::sandbox {
@@ -15,17 +16,15 @@ namespace {
 
 constexpr int network_backlog = 128;
 
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
-
 }  // namespace
 
 runtime::error_code enter_fresh_network() {
-    if (unshare(CLONE_NEWNET) != 0) return last_error();
+    if (unshare(CLONE_NEWNET) != 0) return runtime::last_error();
     const descriptor any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
     std::strcpy(request.ifr_name, "lo");
     request.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (!any || ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return last_error();
+    if (!any || ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return runtime::last_error();
     return {};
 }
 
@@ -37,7 +36,7 @@ runtime::result<descriptor> listen_in_network() {
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (!listener || bind(listener.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0 ||
         listen(listener.get(), network_backlog) != 0)
-        return last_error();
+        return runtime::last_error();
     return listener;
 }
 

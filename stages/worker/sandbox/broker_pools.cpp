@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/last_error.hpp"
 #include "runtime/base/time.hpp"
 #include "stages/worker/sandbox/broker.hpp"
 #include "stages/worker/sandbox/terminal.hpp"
@@ -141,7 +142,7 @@ runtime::error_code broker::order_program(pool& of, boxes::iterator into) {
     if (!ends) return ends.error();
     // An interpreter that waits does so in one call.
     const int blocking = fcntl((*ends)[1].get(), F_GETFL) & ~O_NONBLOCK;
-    if (fcntl((*ends)[1].get(), F_SETFL, blocking) != 0) return {errno, boost::system::system_category()};
+    if (fcntl((*ends)[1].get(), F_SETFL, blocking) != 0) return runtime::last_error();
     park_packet park;
     std::vector<int> files{(*ends)[0].get()};
     if (of.what.kind == start_kind::parked) {

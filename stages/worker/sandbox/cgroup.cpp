@@ -11,10 +11,10 @@
 #include <charconv>
 #include <cstring>
 
+#include "runtime/base/last_error.hpp"
+
 namespace stages::worker::sandbox {
 namespace {
-
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
 
 std::string why() { return std::strerror(errno); }
 
@@ -360,16 +360,16 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
     group.level_ = level_;
     group.weight_ = weight_;
     for (const auto& h : hierarchies_) {
-        if (mkdirat(h.base.get(), group.name_.c_str(), 0755) != 0) return last_error();
+        if (mkdirat(h.base.get(), group.name_.c_str(), 0755) != 0) return runtime::last_error();
         descriptor directory(openat(h.base.get(), group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!directory) return last_error();
+        if (!directory) return runtime::last_error();
         for (std::size_t i = 0; i < controller_count; ++i)
             if (h.has(static_cast<controller>(i))) group.place_[i] = directory.get();
         group.directories_.push_back(std::move(directory));
     }
     const bool v2 = level_ == rung::cgroup2;
     if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest))
-        return last_error();
+        return runtime::last_error();
     if (group.of(controller::cpuacct) >= 0)
         group.cpu_file_.reset(
             openat(group.of(controller::cpuacct), v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC));
@@ -415,12 +415,12 @@ runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint6
     const std::string bytes = std::to_string(memory_bytes);
     const int memory = of(controller::memory);
     const bool v2 = level_ == rung::cgroup2;
-    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return last_error();
+    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return runtime::last_error();
     // Swapping would only hide the limit; a machine without swap accounting has no such file.
     static_cast<void>(v2 ? write_at(memory, "memory.swap.max", "0")
                          : write_at(memory, "memory.memsw.limit_in_bytes", bytes));
     // One more for the process that is pid 1 in the box.
-    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return last_error();
+    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return runtime::last_error();
     return {};
 }
 
@@ -439,7 +439,7 @@ runtime::result<std::vector<descriptor>> box_group::entries() const {
     std::vector<descriptor> files;
     for (const auto& directory : directories_) {
         files.emplace_back(openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-        if (!files.back()) return last_error();
+        if (!files.back()) return runtime::last_error();
     }
     return files;
 }

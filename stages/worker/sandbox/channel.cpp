@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/base/last_error.hpp"
+
 namespace stages::worker::sandbox {
 namespace {
 
@@ -19,18 +21,16 @@ using runtime::error_code;
 // Stands for a packet that lies in the first descriptor.
 constexpr std::string_view elsewhere = "WB@memfd";
 
-error_code last_error() { return {errno, boost::system::system_category()}; }
-
 runtime::result<descriptor> put_into_memory(std::string_view bytes) {
     descriptor memory(memfd_create("packet", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory) return last_error();
+    if (!memory) return runtime::last_error();
     while (!bytes.empty()) {
         const ssize_t n = ::write(memory.get(), bytes.data(), bytes.size());
-        if (n <= 0) return last_error();
+        if (n <= 0) return runtime::last_error();
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
     if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-        return last_error();
+        return runtime::last_error();
     return memory;
 }
 
@@ -67,7 +67,7 @@ void collect_descriptors(msghdr& message, std::vector<descriptor>& into) {
 
 runtime::result<std::array<descriptor, 2>> make_channel() {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return last_error();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return runtime::last_error();
     return std::array{descriptor(ends[0]), descriptor(ends[1])};
 }
 
@@ -90,7 +90,7 @@ error_code send_bytes(int socket, std::string_view bytes, std::span<const int> d
     do {
         sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? last_error() : error_code();
+    return sent < 0 ? runtime::last_error() : error_code();
 }
 
 error_code send_packet(int socket, const packet& what, std::span<const int> descriptors) {
@@ -117,7 +117,7 @@ runtime::result<received> receive_packet(int socket) {
     do {
         n = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
-    if (n < 0) return last_error();
+    if (n < 0) return runtime::last_error();
     if (n == 0) return make_error_code(errc::connection_reset);
     std::vector<descriptor> descriptors;
     collect_descriptors(message, descriptors);
@@ -142,7 +142,7 @@ runtime::result<received> wait_for_packet(int socket, int timeout_ms) {
     do {
         ready = ::poll(&entry, 1, timeout_ms);
     } while (ready < 0 && errno == EINTR);
-    if (ready < 0) return last_error();
+    if (ready < 0) return runtime::last_error();
     if (ready == 0) return make_error_code(errc::timed_out);
     return receive_packet(socket);
 }

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <map>
 
+#include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/broker.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/seccomp_filter.hpp"
@@ -260,7 +261,7 @@ runtime::result<nursery> nursery::fork_one(const launcher_options& options, std:
     if (!reports) return reports.error();
     const pid_t server = getpid();
     made.process_ = fork();
-    if (made.process_ < 0) return runtime::error_code(errno, boost::system::system_category());
+    if (made.process_ < 0) return runtime::last_error();
     if (made.process_ == 0) {
         made.channels_.clear();
         (*reports)[0].reset();

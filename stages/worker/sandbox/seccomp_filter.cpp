@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
 
 namespace stages::worker::sandbox {
@@ -189,7 +190,7 @@ runtime::result<std::vector<sock_filter>> make_seccomp_filter() {
     if (p.context() != nullptr) fill(p);
     if (!p.good()) return runtime::error_code(EINVAL, boost::system::system_category());
     const descriptor memory(memfd_create("filter", MFD_CLOEXEC));
-    if (!memory) return runtime::error_code(errno, boost::system::system_category());
+    if (!memory) return runtime::last_error();
     const int exported = seccomp_export_bpf(p.context(), memory.get());
     if (exported != 0) return runtime::error_code(-exported, boost::system::system_category());
     std::vector<sock_filter> filter = unknown_numbers();

@@ -15,14 +15,13 @@
 #include <cerrno>
 #include <string_view>
 
+#include "runtime/base/last_error.hpp"
 #include "runtime/base/time.hpp"
 #include "stages/worker/sandbox/box_files.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
-
-runtime::error_code last_error() { return {errno, boost::system::system_category()}; }
 
 // As in a box, so that what the interpreter makes of them while it boots is the same.
 bool take_streams() {
@@ -72,14 +71,14 @@ runtime::result<zygote> zygote::start(const box_context& context, const warm_pac
     if (!filter) return filter.error();
     // It waits for orders, which is all that it does.
     const int blocking = fcntl((*ends)[1].get(), F_GETFL) & ~O_NONBLOCK;
-    if (fcntl((*ends)[1].get(), F_SETFL, blocking) != 0) return last_error();
+    if (fcntl((*ends)[1].get(), F_SETFL, blocking) != 0) return runtime::last_error();
     made.owes_since_ns_ = runtime::system_clock().steady().nanoseconds_since_start;
     const pid_t child = fork();
-    if (child < 0) return last_error();
+    if (child < 0) return runtime::last_error();
     if (child == 0) become_interpreter(context, what, (*ends)[1].get(), filter->get());
     made.socket_ = std::move((*ends)[0]);
     made.handle_.reset(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-    if (!made.handle_) return last_error();
+    if (!made.handle_) return runtime::last_error();
     return made;
 }
 
