@@ -1,15 +1,11 @@
 #include "http/attach/session.hpp"
 
 #include <array>
-#include <exception>
 
 #include "http/api/render.hpp"
-#include "runtime/base/log.hpp"
-#include "runtime/spawn.hpp"
 
 namespace http::attach {
 
-namespace asio = boost::asio;
 using runtime::milliseconds;
 using runtime::task;
 using websocket::close_code;
@@ -22,24 +18,22 @@ session::session(environment& here, wire& to, pipeline::principal who, runtime::
       who_(std::move(who)),
       id_(id),
       with_(std::move(with)),
-      events_(with_.take_events()),
       frames_(websocket::role::server, message_bytes_max),
       written_(here.home),
-      pump_ended_(here.home) {}
+      pump_(here, id, *this) {}
 
 task<bool> session::run(runtime::gate& owner, std::string head, std::string early) {
     websocket::append_frame(head, opcode::text, hello(), websocket::role::server);
     if (!co_await send_bytes(std::move(head))) co_return false;
-    // We wait for the pump below, so that it may hold on to us.
-    if (!runtime::spawn(owner, here_.home, pump(), stop_waiting_.slot())) co_return false;
+    if (!pump_.start(owner, with_.take_events())) co_return false;
     co_await read_client(std::move(early));
-    while (doing_ != doing::done) co_await pump_ended_.wait();
+    co_await pump_.ended();
     if (abandoned_) co_return false;
     if (draining_ && !closing_) {
         close_with(close_code::going_away, "the server shuts down");
-        if (!co_await send(opcode::text, "{\"type\":\"drain\",\"reason\":\"shutting_down\"}")) co_return false;
+        if (!co_await say(opcode::text, "{\"type\":\"drain\",\"reason\":\"shutting_down\"}")) co_return false;
     }
-    co_return co_await send(opcode::close, websocket::close_payload(close_code_, close_reason_));
+    co_return co_await say(opcode::close, websocket::close_payload(close_code_, close_reason_));
 }
 
 std::string session::hello() const {
@@ -57,12 +51,12 @@ std::string session::hello() const {
 
 void session::drain() {
     draining_ = true;
-    stop_waiting();
+    wake();
 }
 
 void session::abandon() {
     abandoned_ = true;
-    stop_waiting();
+    wake();
 }
 
 void session::close_with(close_code why, std::string reason) {
@@ -70,47 +64,19 @@ void session::close_with(close_code why, std::string reason) {
     closing_ = true;
     close_code_ = why;
     close_reason_ = std::move(reason);
-    stop_waiting();
+    wake();
 }
 
-// Both the pump and the reader look whether they are still wanted. Only a wait for events may be cut: a frame half
-// written could not be followed by anything.
-void session::stop_waiting() {
-    if (doing_ == doing::waiting) stop_waiting_.emit(asio::cancellation_type::terminal);
+// Both the pump and the reader look whether they are still wanted.
+void session::wake() {
+    pump_.look_again();
     with_.input().room().notify_all();
     if (!writing_ || abandoned_) wire_.cancel();
 }
 
-task<void> session::pump() {
-    const auto silence = milliseconds(here_.config.limits.sse_heartbeat_ms);
-    const auto wanted = [this] { return !draining_ && !abandoned_ && !closing_; };
-    bool go_on = true;
-    while (go_on && wanted()) {
-        std::optional<pipeline::outcome<pipeline::subscription::batch>> batch;
-        doing_ = doing::waiting;
-        try {
-            batch.emplace(
-                co_await events_->next(here_.config.limits.sse_write_bytes_max, here_.home.time().steady() + silence));
-        } catch (const std::exception& why) {
-            if (wanted())
-                runtime::log(runtime::log_level::error, "a subscription failed",
-                             {{"execution_id", id_}, {"why", why.what()}});
-            if (wanted()) close_with(close_code::internal, "the events cannot be read now");
-            break;
-        }
-        // Cancelled too late to be noticed within next(); the next await would throw.
-        if (!wanted()) break;
-        doing_ = doing::writing;
-        if (batch->has_error()) close_with(close_code::internal, batch->error().detail);
-        go_on = batch->has_value() && co_await send_batch(std::move(batch->value()));
-    }
-    events_.reset();
-    doing_ = doing::done;
-    pump_ended_.notify_all();
-    stop_waiting();
-}
+void session::events_failed(const std::string& why) { close_with(close_code::internal, why); }
 
-task<bool> session::send_batch(pipeline::subscription::batch batch) {
+task<bool> session::send(pipeline::subscription::batch batch) {
     if (batch.reset && !co_await send_reset()) co_return false;
     std::string frames;
     for (const auto& event : batch.events) {
@@ -136,10 +102,10 @@ task<bool> session::send_reset() {
     json_writer json(text);
     api::write_execution(json, view.value());
     text += "}";
-    co_return co_await send(opcode::text, std::move(text));
+    co_return co_await say(opcode::text, std::move(text));
 }
 
-task<bool> session::send(opcode what, std::string payload) {
+task<bool> session::say(opcode what, std::string payload) {
     std::string frame;
     websocket::append_frame(frame, what, payload, websocket::role::server);
     co_return co_await send_bytes(std::move(frame));
@@ -162,9 +128,9 @@ task<void> session::read_client(std::string early) {
     co_await take(early);
     std::string().swap(early);
     std::array<char, 4096> room;
-    while (doing_ != doing::done && !abandoned_ && !closing_ && !draining_) {
+    while (!pump_.is_done() && !abandoned_ && !closing_ && !draining_) {
         const auto count = co_await wire_.read_some(room.data(), room.size(), runtime::steady_time::never());
-        if (doing_ == doing::done || closing_ || draining_) break;
+        if (pump_.is_done() || closing_ || draining_) break;
         if (count == 0) abandon();
         co_await take({room.data(), count});
     }
@@ -191,7 +157,7 @@ task<void> session::on_message(websocket::message said) {
     switch (said.what) {
         case opcode::binary: co_await type(said.payload); break;
         case opcode::text: obey(std::move(said.payload)); break;
-        case opcode::ping: co_await send(opcode::pong, std::move(said.payload)); break;
+        case opcode::ping: co_await say(opcode::pong, std::move(said.payload)); break;
         case opcode::close: close_with(said.why, {}); break;
         default: break;
     }
@@ -201,7 +167,7 @@ task<void> session::type(std::string_view bytes) {
     auto& input = with_.input();
     while (true) {
         bytes.remove_prefix(input.offer(bytes));
-        if (bytes.empty() || abandoned_ || closing_ || draining_ || doing_ == doing::done) co_return;
+        if (bytes.empty() || abandoned_ || closing_ || draining_ || pump_.is_done()) co_return;
         co_await input.room().wait();
     }
 }

@@ -1,15 +1,11 @@
 #include "http/sse/event_stream.hpp"
 
 #include <array>
-#include <exception>
 
 #include "http/api/render.hpp"
-#include "runtime/base/log.hpp"
-#include "runtime/spawn.hpp"
 
 namespace http::sse {
 
-namespace asio = boost::asio;
 using runtime::milliseconds;
 using runtime::task;
 
@@ -20,19 +16,17 @@ constexpr std::size_t kept_bytes_max = 1024;  // of a stream that rests, for eac
 }  // namespace
 
 event_stream::event_stream(environment& here, wire& to, pipeline::principal who, runtime::execution_id id, bool chunked)
-    : here_(here), wire_(to), who_(std::move(who)), id_(id), chunked_(chunked), pump_ended_(here.home) {}
+    : here_(here), wire_(to), who_(std::move(who)), id_(id), chunked_(chunked), pump_(here, id, *this) {}
 
 task<bool> event_stream::run(runtime::gate& owner, std::unique_ptr<pipeline::subscription> from, std::string head) {
-    from_ = std::move(from);
     wire_bytes_ = std::move(head);
     frames_ = "retry: ";
     append_number(frames_, here_.config.limits.sse_retry_ms);
     frames_ += "\n\n";
     if (!co_await flush()) co_return false;
-    // We wait for the pump below, so that it may hold on to us.
-    if (!runtime::spawn(owner, here_.home, pump(), stop_waiting_.slot())) co_return false;
+    if (!pump_.start(owner, std::move(from))) co_return false;
     co_await watch_client();
-    while (doing_ != doing::done) co_await pump_ended_.wait();
+    co_await pump_.ended();
     if (draining_ && !whole_ && !abandoned_) whole_ = co_await send_drain();
     if (whole_ && chunked_) whole_ = co_await wire_.write(last_chunk, milliseconds(here_.config.limits.sse_stalled_ms));
     co_return whole_;
@@ -43,10 +37,10 @@ task<void> event_stream::watch_client() {
     constexpr std::size_t dropped_max = 64 * 1024;
     std::array<char, 32> dropped;
     std::size_t total = 0;
-    while (doing_ != doing::done) {
+    while (!pump_.is_done()) {
         const auto count = co_await wire_.read_some(dropped.data(), dropped.size(), runtime::steady_time::never());
         total += count;
-        if (doing_ == doing::done || (count > 0 && total <= dropped_max)) continue;
+        if (pump_.is_done() || (count > 0 && total <= dropped_max)) continue;
         abandon();
         break;
     }
@@ -54,48 +48,16 @@ task<void> event_stream::watch_client() {
 
 void event_stream::drain() {
     draining_ = true;
-    stop_waiting();
+    pump_.look_again();
 }
 
 void event_stream::abandon() {
     abandoned_ = true;
-    stop_waiting();
+    pump_.look_again();
     wire_.cancel();
 }
 
-// Only a wait for events may be cut: a frame half written could not be followed by anything.
-void event_stream::stop_waiting() {
-    if (doing_ == doing::waiting) stop_waiting_.emit(asio::cancellation_type::terminal);
-}
-
-task<void> event_stream::pump() {
-    const auto silence = milliseconds(here_.config.limits.sse_heartbeat_ms);
-    bool go_on = true;
-    while (go_on && !draining_ && !abandoned_) {
-        std::optional<pipeline::outcome<pipeline::subscription::batch>> batch;
-        doing_ = doing::waiting;
-        try {
-            batch.emplace(
-                co_await from_->next(here_.config.limits.sse_write_bytes_max, here_.home.time().steady() + silence));
-        } catch (const std::exception& why) {
-            if (!draining_ && !abandoned_)
-                runtime::log(runtime::log_level::error, "a subscription failed",
-                             {{"execution_id", id_}, {"why", why.what()}});
-            break;
-        }
-        // Cancelled too late to be noticed within next(); the next await would throw.
-        if (draining_ || abandoned_) break;
-        doing_ = doing::writing;
-        // A failure of storage ends the stream; the client comes again and resumes.
-        go_on = batch->has_value() && co_await send_batch(std::move(batch->value()));
-    }
-    from_.reset();
-    doing_ = doing::done;
-    pump_ended_.notify_all();
-    wire_.cancel();
-}
-
-task<bool> event_stream::send_batch(pipeline::subscription::batch batch) {
+task<bool> event_stream::send(pipeline::subscription::batch batch) {
     if (batch.reset && !co_await send_reset()) co_return false;
     for (const auto& event : batch.events) {
         if (here_.frames.append(frames_, id_, *event)) here_.metrics.events_rendered.add();

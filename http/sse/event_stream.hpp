@@ -1,23 +1,18 @@
 // Sends an execution's events to one subscriber, as text/event-stream.
 #pragma once
 
-#include <boost/asio/cancellation_signal.hpp>
 #include <memory>
 #include <string>
 
-#include "http/environment.hpp"
+#include "http/event_pump.hpp"
 #include "http/message/response.hpp"
 #include "http/wire.hpp"
-#include "runtime/event.hpp"
-#include "runtime/gate.hpp"
-#include "runtime/task.hpp"
 
 namespace http::sse {
 
-// Shard: the execution's home. A subscriber holds a cursor, not a queue: nothing is read from the engine while a write
-// is in flight. Ends when the events have, the client goes, the client takes nothing for too long, or the server
-// drains.
-class event_stream {
+// Shard: the execution's home. Ends when the events have, the client goes, the client takes nothing for too long, or
+// the server drains.
+class event_stream final : private event_pump::client {
   public:
     event_stream(environment& here, wire& to, pipeline::principal who, runtime::execution_id id, bool chunked);
 
@@ -29,30 +24,28 @@ class event_stream {
     void abandon();
 
   private:
-    enum class doing : unsigned char { waiting, writing, done };
+    runtime::task<bool> send(pipeline::subscription::batch batch) override;
+    [[nodiscard]] bool wants_events() const override { return !draining_ && !abandoned_; }
+    // The stream ends; the client comes again and resumes.
+    void events_failed(const std::string& /*why*/) override {}
+    void pump_ended() override { wire_.cancel(); }
 
-    runtime::task<void> pump();
-    runtime::task<bool> send_batch(pipeline::subscription::batch batch);
     runtime::task<bool> send_reset();
     runtime::task<bool> flush();
     runtime::task<bool> send_drain();
     runtime::task<void> watch_client();
-    void stop_waiting();
 
     environment& here_;
     wire& wire_;
     pipeline::principal who_;
     runtime::execution_id id_;
     bool chunked_;
-    std::unique_ptr<pipeline::subscription> from_;
     std::string frames_;
     std::string wire_bytes_;
-    boost::asio::cancellation_signal stop_waiting_;
-    doing doing_ = doing::writing;
     bool draining_ = false;
     bool abandoned_ = false;  // the client has gone, or was given up
     bool whole_ = false;
-    runtime::event pump_ended_;
+    event_pump pump_;
 };
 
 }  // namespace http::sse
