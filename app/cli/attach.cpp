@@ -8,6 +8,7 @@
 
 #include "app/cli/commands.hpp"
 #include "app/cli/typing.hpp"
+#include "http/client/backoff.hpp"
 #include "http/client/error.hpp"
 #include "http/client/websocket.hpp"
 #include "runtime/gate.hpp"
@@ -25,9 +26,6 @@ using signals = boost::asio::basic_signal_set<runtime::executor>;
 constexpr milliseconds call_wait{10'000};
 // A connection on which nothing comes for so long is taken for dead; the server pings every 15 s.
 constexpr milliseconds silence_max{45'000};
-constexpr milliseconds pause_first{100};
-constexpr milliseconds pause_max{5'000};
-constexpr milliseconds give_up_after{60'000};
 constexpr milliseconds second_interrupt{3'000};
 constexpr char leave_key = '\x1d';  // Ctrl-]
 constexpr int conflict = 409;
@@ -40,6 +38,7 @@ class attachment {
           options_(options),
           follower_(with.text, options),
           socket_(with.home, with.server.server()),
+          backoff_(with.home, {}),
           changed_(with.home),
           signals_(with.home.get_executor(), SIGINT, SIGTERM, SIGHUP),
           background_(with.home) {
@@ -70,6 +69,7 @@ class attachment {
     follow_options options_;
     event_follower follower_;
     http::client::websocket socket_;
+    http::client::backoff backoff_;
     runtime::event changed_;
     signals signals_;
     typing typing_;
@@ -80,8 +80,6 @@ class attachment {
     bool over_ = false;
     bool left_ = false;
     bool connected_once_ = false;
-    unsigned failures_ = 0;
-    runtime::steady_time failing_since_;
     runtime::steady_time interrupted_at_;
     runtime::gate background_;
 };
@@ -113,8 +111,7 @@ task<outcome<attach_end>> attachment::watch() {
             co_return out;
         }
         if (*step == next_step::done) break;
-        const auto grown = std::min(pause_first * (std::int64_t{1} << std::min(failures_, 10U)), pause_max);
-        co_await runtime::sleep_for(grown);
+        co_await backoff_.pause();
     }
     out.end = follower_.end();
     if (out.end) co_return out;
@@ -131,8 +128,8 @@ outcome<attachment::next_step> attachment::broke(runtime::error_code why) {
     socket_.close();
     if (left_) return next_step::done;
     if (!connected_once_) return failure_of_network(with_.server.server(), why);
-    if (failures_++ == 0) failing_since_ = with_.home.time().steady();
-    if (in(milliseconds(0))-failing_since_ < give_up_after) return next_step::reconnect;
+    backoff_.failed();
+    if (!backoff_.is_exhausted()) return next_step::reconnect;
     failure out = failure_of_network(with_.server.server(), why);
     out.hint = "the program goes on without this client";
     return out;
@@ -150,6 +147,7 @@ task<outcome<attachment::next_step>> attachment::open() {
     const auto why = parse_problem(answer.body);
     if (answer.head.status == conflict && why && why->code == "already_finished") co_return next_step::done;
     const bool later = answer.head.status == 429 || answer.head.status >= 500;
+    backoff_.ask(http::client::retry_after(answer.head));
     if (later && connected_once_) co_return broke(opened.error());
     failure refused = failure_of_answer(answer.head.status, answer.body);
     if (why && why->code == "not_interactive") refused.hint = "weir logs -f " + id_ + " shows what it writes";
@@ -163,9 +161,9 @@ task<outcome<attachment::next_step>> attachment::read() {
         if (said->what == opcode::text && !greeted_) {
             const auto hello = parse_attach_message(said->payload);
             greeted_ = true;
-            failures_ = 0;
             has_terminal_ = hello && hello->has_terminal;
             co_await greet();
+            backoff_.went_well();
             continue;
         }
         auto step = take(*said);
@@ -192,7 +190,8 @@ outcome<attachment::next_step> attachment::take(const http::websocket::message& 
 
 // The connection can be typed to from here on.
 task<void> attachment::greet() {
-    if (has_terminal_ && raw_.enter() && with_.text.error_is_terminal() && failures_ == 0 && follower_.last() == 0)
+    if (has_terminal_ && raw_.enter() && with_.text.error_is_terminal() && !backoff_.is_failing() &&
+        follower_.last() == 0)
         with_.text.error(with_.text.paint_error(style::faint, "weir: Ctrl-] leaves the program running") + "\r\n");
     co_await tell_size();
     if (input_ended_) co_await send(opcode::text, "{\"type\":\"end\"}");
@@ -208,8 +207,8 @@ task<bool> attachment::send(opcode what, std::string payload) {
 task<void> attachment::tell_size() {
     const auto size = window_here();
     if (!has_terminal_ || !size) co_return;
-    std::string text = "{\"type\":\"resize\",\"rows\":" + std::to_string(std::min<unsigned>(size->rows, 1000)) +
-                       ",\"columns\":" + std::to_string(std::min<unsigned>(size->columns, 1000)) + "}";
+    std::string text = "{\"type\":\"resize\",\"rows\":" + std::to_string(size->rows) +
+                       ",\"columns\":" + std::to_string(size->columns) + "}";
     co_await send(opcode::text, std::move(text));
 }
 

@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -27,7 +26,6 @@ using signals = boost::asio::basic_signal_set<runtime::executor>;
 
 // How long a second Ctrl-C is waited for after the first.
 constexpr milliseconds second_interrupt{3'000};
-constexpr std::uint16_t terminal_side_max = 1000;  // that a server takes
 
 void say(const terminal& text, std::string_view line) {
     text.error(text.paint_error(style::faint, "weir: " + std::string(line)) + "\n");
@@ -126,8 +124,8 @@ task<outcome<int>> run_program(session& with, run_command what) {
     const bool detach = what.detach;
     const bool interactive = what.interactive;
     if (const auto here = window_here(); what.terminal && here) {
-        what.rows = std::min(here->rows, terminal_side_max);
-        what.columns = std::min(here->columns, terminal_side_max);
+        what.rows = here->rows;
+        what.columns = here->columns;
     }
     const auto accepted = co_await accept(with, std::move(what));
     if (accepted.has_error()) co_return accepted.error();

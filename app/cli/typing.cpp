@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -16,6 +17,7 @@ namespace app::cli {
 namespace {
 
 constexpr std::size_t read_bytes = 16 * 1024;
+constexpr std::uint16_t terminal_side_max = 1000;  // that a server takes
 
 termios before_raw;
 std::atomic<bool> changed_terminal = false;
@@ -26,7 +28,7 @@ std::optional<window_size> window_here() {
     for (const int file : {STDIN_FILENO, STDOUT_FILENO}) {
         winsize window{};
         if (ioctl(file, TIOCGWINSZ, &window) != 0 || window.ws_row == 0 || window.ws_col == 0) continue;
-        return window_size{window.ws_row, window.ws_col};
+        return window_size{std::min(window.ws_row, terminal_side_max), std::min(window.ws_col, terminal_side_max)};
     }
     return std::nullopt;
 }

@@ -13,7 +13,7 @@ struct window_size {
     std::uint16_t rows = 0;
     std::uint16_t columns = 0;
 };
-// Of the terminal that standard input or standard output is; nothing if none is one.
+// Of the terminal that standard input or standard output is, at most what a server takes; nothing if none is one.
 std::optional<window_size> window_here();
 
 // Standard input, if it is a terminal, gives every key as it is and shows nothing by itself, until this goes; also when

@@ -14,7 +14,7 @@ enum class errc {
     event_too_large,       // limit event_stream_parser::event_bytes_max
     bad_url,
     refused,  // an event stream was answered with an error; see event_source::refusal()
-    gave_up,  // an event stream could not be resumed for event_source_options::give_up_after
+    gave_up,  // an event stream could not be resumed for backoff_options::give_up_after
 };
 
 runtime::error_code make_error_code(errc value);

@@ -1,10 +1,6 @@
 #include "http/client/event_source.hpp"
 
-#include <algorithm>
-#include <charconv>
-
 #include "http/client/error.hpp"
-#include "runtime/timer.hpp"
 
 namespace http::client {
 namespace {
@@ -19,14 +15,6 @@ connection_options stream_options() {
     return out;
 }
 
-// Whole seconds of a Retry-After, or zero; dates are not understood.
-milliseconds retry_after(const response_head& head) {
-    const std::string_view text = head.header("retry-after");
-    std::int64_t seconds = 0;
-    std::from_chars(text.data(), text.data() + text.size(), seconds);
-    return milliseconds(std::clamp<std::int64_t>(seconds, 0, 3600) * 1000);
-}
-
 constexpr std::size_t refusal_bytes_max = 1 << 20;
 
 }  // namespace
@@ -37,14 +25,15 @@ event_source::event_source(runtime::shard& home, url server, std::string target,
       target_(std::move(target)),
       options_(options),
       connection_(home, std::move(server), stream_options()),
-      parser_(options.event_bytes_max) {
+      parser_(options.event_bytes_max),
+      backoff_(home, options.pauses) {
     parser_.set_last_event_id(std::move(after));
 }
 
 void event_source::broke(runtime::error_code why) {
     streaming_ = false;
     failure_ = why;
-    if (failures_++ == 0) failing_since_ = home_.time().steady();
+    backoff_.failed();
     connection_.close();
     parser_.start_again();
 }
@@ -83,7 +72,7 @@ task<result<event_source::opened>> event_source::open() {
         co_return opened::no_more;
     }
     // The server is busy, stopping or starting: what it refuses now it may give later.
-    asked_pause_ = retry_after(*head);
+    backoff_.ask(retry_after(*head));
     const bool later = head->status == 429 || head->status >= 500;
     const auto refused = co_await read_refusal(std::move(*head));
     if (!later) co_return refused.error();
@@ -92,16 +81,9 @@ task<result<event_source::opened>> event_source::open() {
 }
 
 task<result<void>> event_source::pause() {
-    const auto now = home_.time().steady();
-    if (now - failing_since_ > options_.give_up_after) co_return errc::gave_up;
-    // The first pause is short; a stream that ended in order (a server that drains) costs one of those.
-    const unsigned doublings = std::min(failures_ == 0 ? 0U : failures_ - 1, 16U);
-    const auto grown = std::min(options_.backoff_first * (std::int64_t{1} << doublings), options_.backoff_max);
-    const auto spread = milliseconds(
-        static_cast<std::int64_t>(home_.random().below(static_cast<std::uint64_t>(grown.count() / 2 + 1))));
-    const auto wanted = std::max(
-        {grown / 2 + spread, parser_.retry().value_or(milliseconds(0)), std::exchange(asked_pause_, milliseconds(0))});
-    co_await runtime::sleep_for(std::min(wanted, options_.give_up_after));
+    if (backoff_.is_exhausted()) co_return errc::gave_up;
+    backoff_.ask(parser_.retry().value_or(milliseconds(0)));
+    co_await backoff_.pause();
     ++reconnects_;
     co_return result<void>();
 }
@@ -110,7 +92,7 @@ task<result<std::optional<server_event>>> event_source::next() {
     while (ready_.empty()) {
         if (ended_) co_return std::optional<server_event>();
         if (!streaming_) {
-            if (failures_ > 0) {
+            if (backoff_.is_failing()) {
                 const auto paused = co_await pause();
                 if (paused.has_error()) co_return paused.error();
             }
@@ -127,7 +109,7 @@ task<result<std::optional<server_event>>> event_source::next() {
         const auto fed = parser_.feed(*part, fresh);
         if (fed.has_error()) co_return fed.error();
         // Heartbeats are progress too: the server is there.
-        failures_ = 0;
+        backoff_.went_well();
         for (auto& one : fresh) ready_.push_back(std::move(one));
     }
     std::optional<server_event> front(std::move(ready_.front()));

@@ -5,16 +5,15 @@
 #include <optional>
 #include <string>
 
+#include "http/client/backoff.hpp"
 #include "http/client/connection.hpp"
 #include "http/client/event_stream.hpp"
 
 namespace http::client {
 
 struct event_source_options {
-    runtime::milliseconds backoff_first{100};  // doubled for each failure in a row, with a random part
-    runtime::milliseconds backoff_max{5'000};
-    // Since the stream broke, when nothing of it came since: errc::gave_up.
-    runtime::milliseconds give_up_after{60'000};
+    // When it is exhausted and nothing of the stream came since it broke: errc::gave_up.
+    backoff_options pauses;
     // A connection on which nothing comes for so long, heartbeats included, is taken for dead. Weir sends one every 15
     // s.
     runtime::milliseconds silence_max{45'000};
@@ -57,9 +56,7 @@ class event_source {
     bool streaming_ = false;
     bool connected_once_ = false;
     bool ended_ = false;
-    unsigned failures_ = 0;
-    runtime::steady_time failing_since_;
-    runtime::milliseconds asked_pause_{0};
+    backoff backoff_;
     runtime::error_code failure_;
     response refusal_;
     std::uint64_t reconnects_ = 0;

@@ -57,8 +57,8 @@ outcome read_from(scripted_server& server, std::string after = "", event_source_
 
 event_source_options quick() {
     event_source_options options;
-    options.backoff_first = milliseconds(5);
-    options.backoff_max = milliseconds(20);
+    options.pauses.first = milliseconds(5);
+    options.pauses.max = milliseconds(20);
     return options;
 }
 
@@ -132,7 +132,7 @@ TEST(event_source, gives_up_in_the_end) {
         c.write(chunk("id: 1\ndata: a\n\n") + "0\r\n\r\n");
     }});
     auto options = quick();
-    options.give_up_after = milliseconds(100);
+    options.pauses.give_up_after = milliseconds(100);
     const outcome got = read_from(server, "", options);
     EXPECT_EQ(got.ids, "1:a ");
     EXPECT_EQ(got.error, errc::gave_up);
