@@ -22,11 +22,7 @@ stop.set()
 sys.exit(3)
 )code");
     request.limits.processes = 20;
-    const auto out = host.run(request);
-    expect_end(out, host.limits_trees() ? cause::process_limit : cause::exited);
-    EXPECT_EQ(out.verdict.exit_code, 3);
-    EXPECT_EQ(out.standard_output, "19\n");
-    if (out.verdict.usage.peak_processes) EXPECT_EQ(*out.verdict.usage.peak_processes, 20U);
+    expect_limit_of_20_processes(host.run(request));
 }
 
 TEST_F(exhaustion, orphans_are_reaped_and_zombies_count) {

@@ -31,6 +31,14 @@ class hostile : public testing::Test {
         expect_end(out, stages::worker::cause::exited);
         EXPECT_EQ(out.verdict.exit_code, code) << "signal " << out.verdict.signal.value_or(0) << out.standard_error;
     }
+    // What printed how many processes or threads it got, of 20 with itself, and then gave up with exit code 3.
+    void expect_limit_of_20_processes(const outcome& out) {
+        using stages::worker::cause;
+        expect_end(out, host.limits_trees() ? cause::process_limit : cause::exited);
+        EXPECT_EQ(out.verdict.exit_code, 3);
+        EXPECT_EQ(out.standard_output, "19\n");
+        if (out.verdict.usage.peak_processes) EXPECT_EQ(*out.verdict.usage.peak_processes, 20U);
+    }
     // What a Python program prints that ends well.
     std::string python(const std::string& script) {
         const auto out = host.python(script);

@@ -100,11 +100,7 @@ except BlockingIOError:
     sys.exit(3)
 )code");
     request.limits.processes = 20;
-    const auto out = host.run(request);
-    expect_end(out, host.limits_trees() ? cause::process_limit : cause::exited);
-    EXPECT_EQ(out.verdict.exit_code, 3);
-    EXPECT_EQ(out.standard_output, "19\n");
-    if (out.verdict.usage.peak_processes) EXPECT_EQ(*out.verdict.usage.peak_processes, 20U);
+    expect_limit_of_20_processes(host.run(request));
 }
 
 TEST_F(limits, an_endless_fork_bomb_ends_with_its_time) {

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <thread>
 
-#include "tests/support/sandbox_host.hpp"
+#include "tests/abuse/hostile.hpp"
 
 namespace tests {
 namespace {
@@ -18,11 +18,8 @@ using stages::worker::box_start;
 using stages::worker::cause;
 using stages::worker::launch_request;
 
-class warm : public testing::Test {
+class warm : public hostile {
   protected:
-    sandbox_host& host = sandbox_host::get();
-    void TearDown() override { EXPECT_EQ(host.leftovers(), ""); }
-
     static launch_request request(const std::string& lang, const std::string& script, bool cold = false) {
         auto out = sandbox_host::request(lang, script);
         out.cold = cold;
@@ -42,6 +39,17 @@ class warm : public testing::Test {
         }
         ADD_FAILURE() << "never began as asked for: " << static_cast<int>(start_of(out)) << " " << out.verdict.message;
         return out;
+    }
+    // It cannot tell from its start, nor does its end tell. Returns what a cold one did.
+    outcome expect_alike(box_start start, launch_request what) {
+        const auto warmed = run_as(start, what);
+        what.cold = true;
+        auto apart = host.run(what);
+        EXPECT_EQ(apart.standard_output, warmed.standard_output) << what.script;
+        EXPECT_EQ(apart.standard_error, warmed.standard_error) << what.script;
+        EXPECT_EQ(apart.verdict.exit_code, warmed.verdict.exit_code) << what.script;
+        EXPECT_EQ(apart.verdict.signal, warmed.verdict.signal) << what.script;
+        return apart;
     }
     outcome python(const std::string& script) { return run_as(box_start::zygote, request("python", script)); }
     bool zygote_is_there() {
@@ -124,13 +132,8 @@ TEST_F(warm, a_python_program_cannot_tell_how_it_began) {
     auto what = request("python", ask_python);
     what.args = {"a b", "", "ä", "-c"};
     what.standard_input = "some\ninput";
-    auto cold = what;
-    cold.cold = true;
-    const auto apart = host.run(cold);
-    ASSERT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
-    const auto warmed = run_as(box_start::zygote, what);
-    EXPECT_EQ(apart.standard_output, warmed.standard_output);
-    EXPECT_EQ(apart.standard_error, warmed.standard_error);
+    const auto apart = expect_alike(box_start::zygote, what);
+    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
 }
 
 TEST_F(warm, a_python_program_ends_as_it_would) {
@@ -158,14 +161,7 @@ TEST_F(warm, a_python_program_ends_as_it_would) {
         "class A:\n    def __del__(self): print('gone')\na = A()\n",
         "import usercustomize\n",
     };
-    for (const auto& script : scripts) {
-        const auto apart = host.run(request("python", script, true));
-        const auto warmed = python(script);
-        EXPECT_EQ(apart.standard_output, warmed.standard_output) << script;
-        EXPECT_EQ(apart.standard_error, warmed.standard_error) << script;
-        EXPECT_EQ(apart.verdict.exit_code, warmed.verdict.exit_code) << script;
-        EXPECT_EQ(apart.verdict.signal, warmed.verdict.signal) << script;
-    }
+    for (const auto& script : scripts) expect_alike(box_start::zygote, request("python", script));
 }
 
 TEST_F(warm, a_node_program_cannot_tell_how_it_began) {
@@ -186,13 +182,8 @@ console.log(JSON.stringify(lines, null, 1));
 )code");
     what.args = {"a b", "", "ä", "--version"};
     what.standard_input = "some\ninput";
-    auto cold = what;
-    cold.cold = true;
-    const auto apart = host.run(cold);
-    ASSERT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
-    const auto warmed = run_as(box_start::parked, what);
-    EXPECT_EQ(apart.standard_output, warmed.standard_output);
-    EXPECT_EQ(apart.standard_error, warmed.standard_error);
+    const auto apart = expect_alike(box_start::parked, what);
+    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
     for (const char* script :
          {"process.exit(3)", "throw new Error('no')", "setTimeout(() => console.log('late'), 30)",
           "process.on('exit', () => console.log('bye'))", "await 1", "process.abort()",
@@ -206,11 +197,7 @@ console.log(JSON.stringify(lines, null, 1));
           "console.log(c.execFileSync(process.execPath, ['-p', 'process.env.NODE_OPTIONS']).toString())",
           "if (process.argv[2]) console.log('child', process.execArgv.length, process.argv.length);\n"
           "else require('child_process').fork(__filename, ['x'])"}) {
-        const auto one = host.run(request("node", script, true));
-        const auto other = run_as(box_start::parked, request("node", script));
-        EXPECT_EQ(one.standard_output, other.standard_output) << script << other.standard_error;
-        EXPECT_EQ(one.verdict.exit_code, other.verdict.exit_code) << script;
-        EXPECT_EQ(one.verdict.signal, other.verdict.signal) << script;
+        expect_alike(box_start::parked, request("node", script));
     }
 }
 

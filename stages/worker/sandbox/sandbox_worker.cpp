@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/last_error.hpp"
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
 #include "stages/worker/sandbox/active_run.hpp"
@@ -31,13 +32,11 @@ constexpr milliseconds last_output_wait{1000};  // of a tree whose broker has di
 constexpr milliseconds drain_pause{1};
 constexpr std::uint64_t cache_bytes = 256ULL << 20;
 
-error_code last_error() { return {errno, boost::system::system_category()}; }
-
 // A pipe that holds all of it and has no writer: byte-exact, then end of file, and nobody has to pump. What is too
 // large for a pipe here is a sealed file in memory.
 result<descriptor> make_standard_input(const std::string& bytes) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return last_error();
+    if (pipe2(ends, O_CLOEXEC) != 0) return runtime::last_error();
     descriptor read_end(ends[0]);
     const descriptor write_end(ends[1]);
     const bool fits =
@@ -71,6 +70,7 @@ sandbox_worker::sandbox_worker(runtime::shard& home, descriptor channel, worker_
       options_(std::move(options)),
       channel_(home.get_executor(), channel.release()),
       broker_changed_(home),
+      outbox_sent_(home),
       network_(home, options_.network, make_resolver(home, options_)),
       gate_(home) {
     if (!options_.artifacts) options_.artifacts = std::make_shared<artifact_directory>(home.id() + 1, cache_bytes);
@@ -158,7 +158,7 @@ result<std::vector<descriptor>> sandbox_worker::open_streams(active_run& run, co
     files.push_back(std::move(*input));
     for (auto& pipe : run.pipes) {
         int ends[2];
-        if (pipe2(ends, O_CLOEXEC) != 0) return last_error();
+        if (pipe2(ends, O_CLOEXEC) != 0) return runtime::last_error();
         files.emplace_back(ends[1]);
         pipe.emplace(home_.get_executor(), ends[0]);
         error_code failed;
@@ -187,7 +187,7 @@ result<void> sandbox_worker::add_files(box_job& job, std::vector<descriptor>& to
     if (job.program) {
         job.what.files.push_back({job.program_name, true, source, 0, job.program->bytes});
         to.emplace_back(fcntl(job.program->memory.get(), F_DUPFD_CLOEXEC, 0));
-        if (!to.back()) return last_error();
+        if (!to.back()) return runtime::last_error();
     }
     return {};
 }
@@ -302,6 +302,7 @@ void sandbox_worker::end_run(active_run& run) {
         if (pipe) pipe->cancel(ignored);
     if (run.input) run.input->cancel(ignored);
     if (run.live) run.live->news().notify_all();
+    outbox_sent_.notify_all();
     run.changed.notify_all();
 }
 
@@ -439,6 +440,7 @@ task<void> sandbox_worker::flush_later() {
         co_await broker_->async_wait(stream::wait_write, asio::redirect_error(runtime::use_task, ignored));
     }
     flushing_ = false;
+    outbox_sent_.notify_all();
 }
 
 }  // namespace stages::worker::sandbox

@@ -132,24 +132,24 @@ class sandbox_worker final : public worker {
     runtime::result<descriptor> make_live_input(active_run& run);
     void take_terminal(active_run& run, descriptor outer_end);
     void begin_live(const run_pointer& run);
+    runtime::task<void> feed(run_pointer run);
+    runtime::task<void> obey_clients(run_pointer run);
 
     // connected.cpp
     static void connect_box(launch_packet& what);
     void take_at_start(active_run& run, std::vector<descriptor> files);
     static void begin_network(active_run& run);
 
-    runtime::task<void> feed(run_pointer run);
-    runtime::task<void> obey_clients(run_pointer run);
-
-    runtime::task<void> follow(run_pointer run, std::stop_token stop);
-    runtime::task<void> read_stream(run_pointer run, output_stream which);
-    runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
-    void on_packet(received what);
     // warm.cpp
     void prepare_warm_runtimes();
     void introduce_warm_runtimes();
     void allow_warm_start(box_job& job, const chosen_runtime& runtime) const;
     void on_pool(pool_packet what);
+
+    runtime::task<void> follow(run_pointer run, std::stop_token stop);
+    runtime::task<void> read_stream(run_pointer run, output_stream which);
+    runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
+    void on_packet(received what);
     void end_run(active_run& run);
     void lose_runs();
     void request_kill(std::uint64_t run, kill_reason why);
@@ -170,7 +170,9 @@ class sandbox_worker final : public worker {
     pid_t broker_process_ = 0;
     runtime::event broker_changed_;
     runtime::steady_time last_packet_;
-    std::deque<outgoing> outbox_;  // at most three packets for each run
+    // At most three packets for each run, and one for each signal that clients may send it.
+    std::deque<outgoing> outbox_;
+    runtime::event outbox_sent_;  // or a run has ended
     bool flushing_ = false;
     std::unordered_map<std::uint64_t, run_pointer> runs_;
     std::uint64_t next_run_ = 1;

@@ -7,7 +7,7 @@
 
 #include <chrono>
 #include <map>
-#include <thread>
+#include <semaphore>
 
 #include "runtime/shard_thread.hpp"
 #include "tests/unit/http/client/scripted_server.hpp"
@@ -26,6 +26,7 @@ class told_names final : public resolver {
   public:
     std::shared_ptr<lookup> ask(std::string name) override {
         ++asked[name];
+        was_asked.release();
         auto out = std::make_shared<lookup>(shard::here());
         auto& answers = names[name];
         if (!answers.empty()) {
@@ -37,6 +38,7 @@ class told_names final : public resolver {
     }
     std::map<std::string, std::vector<std::vector<std::string>>> names;
     std::map<std::string, int> asked;
+    std::counting_semaphore<> was_asked{0};
     bool silent = false;
 };
 
@@ -277,7 +279,7 @@ TEST_F(network_filter, ends_whatever_it_waits_for) {
         const program talks(port);
         talks.say("CONNECT 127.0.0.1:" + std::to_string(server.port()) + " HTTP/1.1\r\n\r\n");
         talks.hear("\r\n\r\n");
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        EXPECT_TRUE(names_->was_asked.try_acquire_for(std::chrono::seconds(30)));
     });
 }
 
