@@ -50,6 +50,10 @@ void shard_thread::post(work w) {
     });
 }
 
+void shard_thread::when_idle(work w, nanoseconds at_most) {
+    idle_work_.push_back({std::move(w), time().steady() + at_most});
+}
+
 void shard_thread::send(shard& to, work w) {
     if (&to == this) {
         post(std::move(w));
@@ -137,6 +141,19 @@ bool shard_thread::turn() {
     return done > 0;
 }
 
+bool shard_thread::run_idle_work(bool is_idle) {
+    if (idle_work_.empty()) return false;
+    const steady_time now = time().steady();
+    std::vector<work> due;
+    std::erase_if(idle_work_, [&](idle_work& each) {
+        if (!is_idle && now < each.at_latest) return false;
+        due.push_back(std::move(each.run));
+        return true;
+    });
+    for (work& each : due) each();
+    return !due.empty();
+}
+
 void shard_thread::sleep_until_woken() {
     asleep_.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -150,7 +167,8 @@ void shard_thread::sleep_until_woken() {
 void shard_thread::loop() {
     steady_time idle_since{};
     while (!stopping_.load(std::memory_order_relaxed)) {
-        if (turn()) {
+        const bool was_busy = turn();
+        if (run_idle_work(!was_busy) || was_busy) {
             idle_since = {};
             continue;
         }

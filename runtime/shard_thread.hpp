@@ -38,6 +38,7 @@ class shard_thread final : public shard {
     ~shard_thread() override;
 
     void post(work w) override;
+    void when_idle(work w, nanoseconds at_most) override;
     void send(shard& to, work w) override;
     void offload(work blocking, work done) override;
 
@@ -49,9 +50,16 @@ class shard_thread final : public shard {
   private:
     friend class shard_group;
 
+    struct idle_work {
+        work run;
+        steady_time at_latest;
+    };
+
     void run(int cpu);
     void loop();
     bool turn();
+    // All of it, or what may wait no longer. True if there was some.
+    bool run_idle_work(bool is_idle);
     void sleep_until_woken();
     std::size_t drain_rings();
     std::size_t flush_parked();
@@ -73,6 +81,7 @@ class shard_thread final : public shard {
     std::size_t parked_count_ = 0;
     std::uint64_t parked_total_ = 0;
     std::vector<unique_function<std::size_t()>> pollers_;
+    std::vector<idle_work> idle_work_;
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};
     std::thread thread_;

@@ -34,6 +34,8 @@ void simulated_shard::send(shard& to, work w) {
     });
 }
 
+void simulated_shard::when_idle(work w, nanoseconds /*at_most*/) { w(); }
+
 void simulated_shard::offload(work blocking, work done) {
     const auto delay = microseconds(1 + static_cast<std::int64_t>(world_.random().below(200)));
     world_.after(delay, [this, blocking = std::move(blocking), done = std::move(done)]() mutable {

@@ -21,6 +21,7 @@ class simulated_shard final : public shard {
     simulated_shard(world& w, shard_id id, std::uint64_t seed);
 
     void post(work w) override;
+    void when_idle(work w, nanoseconds at_most) override;
     void send(shard& to, work w) override;
     void offload(work blocking, work done) override;
 

@@ -4,6 +4,6 @@ weir_test(runtime_values_test
   USES weir_runtime
   LABELS unit)
 weir_test(runtime_tasks_test
-  SOURCES event_test.cpp gate_test.cpp offload_test.cpp timer_test.cpp with_deadline_test.cpp world_test.cpp
+  SOURCES event_test.cpp gate_test.cpp idle_test.cpp offload_test.cpp timer_test.cpp with_deadline_test.cpp world_test.cpp
   USES weir_runtime
   LABELS unit)
