@@ -2,6 +2,7 @@
 
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
+#include "runtime/idle.hpp"
 #include "runtime/spawn.hpp"
 #include "stages/result/documents.hpp"
 
@@ -94,6 +95,7 @@ task<void> hand_over::run() {
             co_await added_.wait();
             continue;
         }
+        if (waiting_.size() < limits_.documents_max) co_await runtime::until_idle(state_.home, limits_.gather_max);
         const bool taken = co_await put_batch();
         if (!taken) {
             if (stop_.stop_requested()) co_return;

@@ -14,6 +14,8 @@ namespace stages::result {
 struct hand_over_limits {
     std::size_t documents_max = 256;
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
+    // A busy shard gathers what it hands over for so long: nobody waits for it, and a call costs more than a document.
+    runtime::milliseconds gather_max{5};
 };
 
 // Shard: its owner only. An absent archive delays nobody's result: what waits here is still answered from memory and

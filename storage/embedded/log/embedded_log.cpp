@@ -89,6 +89,7 @@ result<record_header> embedded_log::append(const record_header& header, std::str
     p->last_time = stored.time;
     pending_.back()->add(*p, stored, payload);
     pending_bytes_ += bytes;
+    if (gathering_ && pending_.back()->records.size() == options_.gather_records_max) work_.notify_all();
     ++counters_.records;
     return stored;
 }
@@ -96,12 +97,27 @@ result<record_header> embedded_log::append(const record_header& header, std::str
 void embedded_log::hurry() {
     if (pending_.empty() || hurried_) return;
     hurried_ = true;
-    work_.notify_all();
+    if (!in_flight_) gather();
+}
+
+// What is ready on the shard may have something for the batch.
+void embedded_log::gather() {
+    if (gathering_ || gathered_) return;
+    gathering_ = true;
+    home_.when_idle(
+        [this, alive = std::weak_ptr<void>(alive_)] {
+            if (alive.expired()) return;
+            gathering_ = false;
+            gathered_ = hurried_;
+            if (gathered_) work_.notify_all();
+        },
+        runtime::microseconds(options_.gather_us_max));
 }
 
 bool embedded_log::batch_is_due() const {
     if (pending_.empty()) return false;
-    if (hurried_ || stopping_ || pending_.size() > 1) return true;
+    if (gathered_ || stopping_ || pending_.size() > 1) return true;
+    if (hurried_ && pending_.front()->records.size() >= options_.gather_records_max) return true;
     return home_.time().steady() - pending_.front()->oldest >= runtime::microseconds(options_.batch_delay_us);
 }
 
@@ -181,6 +197,7 @@ task<result<void>> embedded_log::close(std::vector<partition_id> partitions) {
     while (!failed_ && !all_durable()) {
         release_now_ = true;
         hurried_ = true;
+        gathered_ = true;
         work_.notify_all();
         co_await progress_.wait();
     }

@@ -36,6 +36,10 @@ struct log_options {
     std::size_t append_bytes_max = 32ULL << 20;
     // A batch that nobody waits for starts when its oldest record is this old.
     std::uint64_t batch_delay_us = 1000;
+    // A batch that somebody waits for starts when the shard has nothing else to do, when it has so many records, or so
+    // long after the first asked, whatever comes first: on a busy shard one write carries what many wait for.
+    std::size_t gather_records_max = 64;
+    std::uint64_t gather_us_max = 500;
     // A release that no batch has carried gets one of its own after this.
     std::uint64_t release_delay_ms = 50;
     // With the disk full, the batch that did not fit is tried again this often.
@@ -112,6 +116,7 @@ class embedded_log final : public log {
     // embedded_log.cpp
     [[nodiscard]] open_partition* find(partition_id id) const;
     void arm_timer();
+    void gather();
     [[nodiscard]] bool batch_is_due() const;
     [[nodiscard]] bool release_is_due() const;
     void note_release(open_partition& p);
@@ -173,7 +178,9 @@ class embedded_log final : public log {
     std::deque<std::unique_ptr<pending_batch>> pending_;
     std::size_t pending_bytes_ = 0;
     std::uint64_t next_batch_ = 1;
-    bool hurried_ = false;
+    bool hurried_ = false;    // somebody waits for the first of them
+    bool gathering_ = false;  // the shard has been asked to tell when it is idle
+    bool gathered_ = false;   // it has told, or nothing more may be waited for
     std::vector<block_buffer> free_buffers_;
     std::vector<open_partition*> releases_;
     runtime::steady_time oldest_release_{};
@@ -198,6 +205,7 @@ class embedded_log final : public log {
     bool paused_ = false;
 
     std::optional<runtime::timer_queue::ticket> timer_;
+    std::shared_ptr<void> alive_ = std::make_shared<char>();  // what the shard runs later looks whether we are there
     log_counters counters_;
     std::optional<shard_metrics> metrics_;
     runtime::event work_;      // for the write loop

@@ -38,6 +38,8 @@ task<void> embedded_log::write_loop() {
             continue;
         }
         if (stopping_) break;
+        if (hurried_) gather();
+        if (batch_is_due()) continue;
         arm_timer();
         co_await work_.wait();
     }
@@ -53,6 +55,7 @@ task<void> embedded_log::write_next() {
         pending_.pop_front();
     }
     if (pending_.empty()) hurried_ = false;
+    gathered_ = false;
     release_now_ = false;
     in_flight_ = true;
     in_flight_since_ = home_.time().steady();

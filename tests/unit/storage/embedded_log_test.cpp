@@ -18,7 +18,11 @@ namespace {
 
 struct listener final : log_listener {
     std::map<partition_id, offset> through;
-    void committed(partition_id partition, offset at) override { through[partition] = at; }
+    std::map<partition_id, offset> first;  // of `through`
+    void committed(partition_id partition, offset at) override {
+        through[partition] = at;
+        first.try_emplace(partition, at);
+    }
     void failed(partition_id, boost::system::error_code) override {}
     void resumed() override {}
 };
@@ -78,6 +82,74 @@ TEST(embedded_log, keeps_records_over_restarts) {
     group.run_and_wait(0, [&] { return write_and_read(data.path(), 1000, 1000); });
     group.run_and_wait(0, [&] { return write_and_read(data.path(), 20, 2000); });
     group.stop();
+}
+
+// What a shard has ready when the first record is waited for: each piece appends one, asks for haste, and makes the next
+// piece ready.
+struct ready_work {
+    runtime::shard& home;
+    embedded_log& log;
+    std::shared_ptr<int> left;
+    void operator()() const {
+        if (*left == 0) return;
+        --*left;
+        static_cast<void>(log.append(header_of(1), "payload"));
+        log.hurry();
+        home.post(ready_work{home, log, left});
+    }
+};
+
+// What the first write carried of `pieces` of ready work.
+task<void> gather(std::string path, log_options options, int pieces, offset& carried) {
+    runtime::shard& home = runtime::shard::here();
+    auto on = make_real_disk(home);
+    directory_options where;
+    where.path = path;
+    log_directory directory(home, **on, where);
+    EXPECT_TRUE((co_await directory.open()).has_value());
+    embedded_log log(directory, home, **on, options);
+    listener heard;
+    const std::vector<partition_id> partitions{{1}};
+    auto replay = [](const record_view&) { return true; };
+    EXPECT_TRUE((co_await log.open(partitions, replay, heard)).has_value());
+    const auto left = std::make_shared<int>(pieces);
+    home.post(ready_work{home, log, left});
+    while (heard.first.empty()) co_await runtime::sleep_for(runtime::microseconds(100));
+    carried = heard.first[{1}];
+    *left = 0;
+    co_await log.stop();
+    co_await directory.stop();
+}
+
+offset carried_by_the_first_write(std::size_t records_max, std::uint64_t us_max, int pieces) {
+    log_options options;
+    options.gather_records_max = records_max;
+    options.gather_us_max = us_max;
+    options.batch_delay_us = 60'000'000;
+    const tests::temporary_directory data;
+    runtime::shard_group group(1);
+    offset carried = 0;
+    group.start();
+    group.run_and_wait(0, [&] { return gather(data.path(), options, pieces, carried); });
+    group.stop();
+    return carried;
+}
+
+TEST(embedded_log, writes_once_for_all_that_is_ready) {
+    EXPECT_EQ(carried_by_the_first_write(1000, 60'000'000, 500), 500U);
+}
+
+// Named bound: gather_records_max.
+TEST(embedded_log, does_not_wait_for_more_than_one_write_should_carry) {
+    const auto carried = carried_by_the_first_write(100, 60'000'000, 1000);
+    EXPECT_GE(carried, 100U);
+    EXPECT_LT(carried, 1000U);
+}
+
+// Named bound: gather_us_max.
+TEST(embedded_log, does_not_wait_for_the_end_of_work_that_has_none) {
+    constexpr int pieces = 10'000'000;
+    EXPECT_LT(carried_by_the_first_write(pieces, 500, pieces), pieces);
 }
 
 // A process that is killed while it writes. Each commit goes through the pipe before anything else happens.
