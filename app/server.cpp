@@ -27,6 +27,7 @@ storage::embedded::directory_options directory_options(const settings& values) {
     out.partition_bits = values.partition.bits;
     out.segment_bytes = values.log.segment_bytes;
     out.reserve_bytes = values.log.reserve_bytes;
+    out.reserve_after_ms = 500;
     out.small_segment_bytes = std::min<std::uint64_t>(out.small_segment_bytes, out.segment_bytes);
     return out;
 }

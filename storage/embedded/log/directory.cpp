@@ -18,7 +18,7 @@ log_directory::log_directory(runtime::shard& home, disk& on, directory_options o
       disk_(on),
       options_(std::move(options)),
       partitions_(std::size_t{1} << options_.partition_bits),
-      reserve_(home, on, options_.path, options_.reserve_bytes),
+      reserve_(home, on, options_.path, options_.reserve_bytes, runtime::milliseconds(options_.reserve_after_ms)),
       gate_(home) {
     WEIR_ASSERT(options_.segment_bytes % disk_block_bytes == 0 && options_.small_segment_bytes % disk_block_bytes == 0);
 }

@@ -39,6 +39,8 @@ struct directory_options {
     std::size_t spare_segments_max = 8;
     // Held back in a file for the day on which the disk is full (log.reserve_bytes); 0 for none.
     std::uint64_t reserve_bytes = 0;
+    // Where it is missing it is made so long after the start, with which it would compete for the disk.
+    std::uint64_t reserve_after_ms = 0;
     std::uint64_t lock_wait_ms = 2000;
 };
 

@@ -14,11 +14,13 @@ constexpr std::uint64_t fill_piece_bytes = 1 << 20;
 
 }  // namespace
 
-reserve_file::reserve_file(runtime::shard& home, disk& on, std::string folder, std::uint64_t bytes)
+reserve_file::reserve_file(runtime::shard& home, disk& on, std::string folder, std::uint64_t bytes,
+                           runtime::milliseconds first_after)
     : home_(home),
       disk_(on),
       folder_(std::move(folder)),
       bytes_(bytes / disk_block_bytes * disk_block_bytes),
+      first_after_(first_after),
       released_total_(home.metrics().make_counter("weir_log_reserve_released_total",
                                                   "How often the log's reserve was given up for a full disk.")),
       size_(home.metrics().make_gauge("weir_log_reserve_bytes", "Bytes held back for a full disk; 0 while given up.")),
@@ -63,6 +65,9 @@ task<bool> reserve_file::release() {
 }
 
 task<void> reserve_file::keep() {
+    const auto begin_at = home_.time().steady() + first_after_;
+    while (!there_ && !stopping_ && home_.time().steady() < begin_at)
+        static_cast<void>(co_await changed_.wait_until(begin_at));
     while (!stopping_) {
         if (there_) {
             co_await changed_.wait();

@@ -19,11 +19,12 @@ namespace storage::embedded {
 class reserve_file {
   public:
     // `bytes` of 0: there is none, and every call does nothing.
-    reserve_file(runtime::shard& home, disk& on, std::string folder, std::uint64_t bytes);
+    reserve_file(runtime::shard& home, disk& on, std::string folder, std::uint64_t bytes,
+                 runtime::milliseconds first_after);
     ~reserve_file();
 
     // Looks whether it is there, and gives it up at once when hardly any space is left beside it: the start needs some.
-    // Makes it, in the background, where it is missing and there is space for twice its size.
+    // Makes it, in the background and after `first_after`, where it is missing and there is space for twice its size.
     task<void> begin();
     // The log has found no space. True if that gave some back.
     task<bool> release();
@@ -43,6 +44,7 @@ class reserve_file {
     disk& disk_;
     std::string folder_;
     std::uint64_t bytes_;
+    runtime::milliseconds first_after_;
     std::atomic<bool> there_{false};
     std::atomic<bool> released_{false};
     bool releasing_ = false;
