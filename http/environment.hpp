@@ -6,7 +6,7 @@
 
 #include "http/api/execute_request.hpp"
 #include "http/server_config.hpp"
-#include "http/sse/frame_cache.hpp"
+#include "http/sse/burst_cache.hpp"
 #include "pipeline/engine.hpp"
 #include "runtime/base/metrics.hpp"
 #include "runtime/shard.hpp"
@@ -55,7 +55,7 @@ struct environment {
     class backups* backups;               // null where none are made
     server_metrics metrics;
     api::execute_reader executes;
-    sse::frame_cache frames;
+    sse::burst_cache bursts;
     bool draining = false;  // takes no new work
 
     void limit_reached(std::string_view name) { metrics.registry.limit_reached(name); }

@@ -9,12 +9,6 @@ namespace http::sse {
 using runtime::milliseconds;
 using runtime::task;
 
-namespace {
-
-constexpr std::size_t kept_bytes_max = 1024;  // of a stream that rests, for each of its two buffers
-
-}  // namespace
-
 event_stream::event_stream(environment& here, wire& to, pipeline::principal who, runtime::execution_id id, bool chunked)
     : here_(here), wire_(to), who_(std::move(who)), id_(id), chunked_(chunked), pump_(here, id, *this) {}
 
@@ -59,15 +53,23 @@ void event_stream::abandon() {
 
 task<bool> event_stream::send(pipeline::subscription::batch batch) {
     if (batch.reset && !co_await send_reset()) co_return false;
-    for (const auto& event : batch.events) {
-        if (here_.frames.append(frames_, id_, *event)) here_.metrics.events_rendered.add();
-        here_.metrics.events_sent.add();
-        if (frames_.size() >= here_.config.limits.sse_write_bytes_max && !co_await flush()) co_return false;
-    }
     if (batch.events.empty() && !batch.end && !batch.reset) frames_ += ": still here\n\n";
-    if (!co_await flush()) co_return false;
+    if (!frames_.empty() && !co_await flush()) co_return false;
+    if (!batch.events.empty() && !co_await send_events(batch.events)) co_return false;
     whole_ = batch.end;
     co_return !batch.end;
+}
+
+task<bool> event_stream::send_events(const burst_cache::events& events) {
+    std::uint64_t rendered = 0;
+    std::string_view burst = here_.bursts.of(id_, events, chunked_, rendered);
+    here_.metrics.events_rendered.add(rendered);
+    here_.metrics.events_sent.add(events.size());
+    if (!wire_.send_now(burst)) co_return false;
+    if (burst.empty()) co_return true;
+    // A client that does not take it at once gets the rest from a copy: the burst is another's by then.
+    wire_bytes_ = burst;
+    co_return co_await flush();
 }
 
 // History was taken by retention: what is the case now, without a number.
@@ -93,15 +95,11 @@ task<bool> event_stream::flush() {
     } else if (!frames_.empty()) {
         append_chunk(wire_bytes_, frames_);
     }
-    frames_.clear();
     const bool sent = co_await wire_.write(wire_bytes_, milliseconds(here_.config.limits.sse_stalled_ms));
     if (!sent && wire_.expired()) here_.limit_reached("sse.stalled_s");
-    wire_bytes_.clear();
-    // A burst's memory is not kept through the silence behind it.
-    if (wire_bytes_.capacity() > kept_bytes_max || frames_.capacity() > kept_bytes_max) {
-        std::string().swap(wire_bytes_);
-        std::string().swap(frames_);
-    }
+    // Nothing is kept through the silence that follows.
+    std::string().swap(wire_bytes_);
+    std::string().swap(frames_);
     co_return sent;
 }
 

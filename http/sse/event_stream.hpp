@@ -30,6 +30,7 @@ class event_stream final : private event_pump::client {
     void events_failed(const std::string& /*why*/) override {}
     void pump_ended() override { wire_.cancel(); }
 
+    runtime::task<bool> send_events(const burst_cache::events& events);
     runtime::task<bool> send_reset();
     runtime::task<bool> flush();
     runtime::task<bool> send_drain();
