@@ -41,8 +41,8 @@ class shard {
 
     // Runs `w` on this shard, later. Shard: any thread.
     virtual void post(work w) = 0;
-    // Runs `w` on this shard once nothing else is ready here, or `at_most` from now: for what is cheaper done for many at
-    // once. The simulated world, where a shard may be idle at any time, runs it at once.
+    // Runs `w` on this shard once nothing else is ready here, or `at_most` from now: for what is cheaper done for many
+    // at once. The simulated world, where a shard may be idle at any time, runs it at once.
     virtual void when_idle(work w, nanoseconds at_most) = 0;
     // Runs `w` on `to`, in the order sent. Shard: this one, which must be running.
     virtual void send(shard& to, work w) = 0;

@@ -84,8 +84,8 @@ TEST(embedded_log, keeps_records_over_restarts) {
     group.stop();
 }
 
-// What a shard has ready when the first record is waited for: each piece appends one, asks for haste, and makes the next
-// piece ready.
+// What a shard has ready when the first record is waited for: each piece appends one, asks for haste, and makes the
+// next piece ready.
 struct ready_work {
     runtime::shard& home;
     embedded_log& log;
