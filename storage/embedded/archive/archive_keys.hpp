@@ -26,6 +26,7 @@ inline constexpr std::string_view totals_key = "s";
 inline constexpr std::string_view document_prefix = "d";
 inline constexpr std::string_view retention_prefix = "r";
 inline constexpr std::uint32_t format_version = 2;
+inline constexpr std::size_t kind_bytes = 1;  // at the beginning of every key
 
 std::string document_key(runtime::execution_id id);
 // Begins every chunk's key of a document.

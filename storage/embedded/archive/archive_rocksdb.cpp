@@ -4,6 +4,7 @@
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_partitioner.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
@@ -66,6 +67,8 @@ constexpr std::size_t deletion_trigger = 2048;
 
 constexpr std::size_t manifest_bytes_max = 1U << 20;
 
+constexpr std::uint64_t first_level_bytes = 8U << 20;
+
 }  // namespace
 
 error_code code_of(const rocksdb::Status& status) {
@@ -99,6 +102,11 @@ rocksdb::Options make_options(const archive_options& from, std::shared_ptr<flush
     to.max_write_buffer_number = static_cast<int>(from.memtables_max);
     to.max_background_jobs = from.background_threads;
     to.max_open_files = from.open_files_max;
+    // Keys of one kind come about in the order of time. Where no file holds two kinds, what is new lies behind all that
+    // is old, and moves down the levels without being written again. Only what comes from memory is merged with the
+    // first level, which is therefore small.
+    to.sst_partitioner_factory = rocksdb::NewSstPartitionerFixedPrefixFactory(archive_keys::kind_bytes);
+    to.max_bytes_for_level_base = first_level_bytes;
     // The threads that RocksDB opens its files with cost a start more than the few files of a node do.
     to.max_file_opening_threads = 1;
     to.bytes_per_sync = 1U << 20;
