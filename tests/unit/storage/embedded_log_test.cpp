@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "runtime/event.hpp"
 #include "runtime/shard_thread.hpp"
 #include "runtime/timer.hpp"
 #include "storage/embedded/disk/real_disk.hpp"
@@ -18,11 +19,7 @@ namespace {
 
 struct listener final : log_listener {
     std::map<partition_id, offset> through;
-    std::map<partition_id, offset> first;  // of `through`
-    void committed(partition_id partition, offset at) override {
-        through[partition] = at;
-        first.try_emplace(partition, at);
-    }
+    void committed(partition_id partition, offset at) override { through[partition] = at; }
     void failed(partition_id, boost::system::error_code) override {}
     void resumed() override {}
 };
@@ -99,8 +96,30 @@ struct ready_work {
     }
 };
 
-// What the first write carried of `pieces` of ready work.
-task<void> gather(std::string path, log_options options, int pieces, offset& carried) {
+// What the first write carried, and how much work was left when it was durable.
+struct first_write final : log_listener {
+    explicit first_write(runtime::shard& home, int pieces) : came(home), left(std::make_shared<int>(pieces)) {}
+    void committed(partition_id, offset at) override {
+        if (carried != 0) return;
+        carried = at;
+        left_then = *left;
+        came.notify_all();
+    }
+    void failed(partition_id, boost::system::error_code) override { FAIL(); }
+    void resumed() override {}
+
+    runtime::event came;
+    std::shared_ptr<int> left;
+    offset carried = 0;
+    int left_then = 0;
+};
+
+struct gathered {
+    offset carried = 0;
+    int left = 0;
+};
+
+task<void> gather(std::string path, log_options options, int pieces, gathered& out) {
     runtime::shard& home = runtime::shard::here();
     auto on = make_real_disk(home);
     directory_options where;
@@ -108,40 +127,39 @@ task<void> gather(std::string path, log_options options, int pieces, offset& car
     log_directory directory(home, **on, where);
     EXPECT_TRUE((co_await directory.open()).has_value());
     embedded_log log(directory, home, **on, options);
-    listener heard;
+    first_write heard(home, pieces);
     const std::vector<partition_id> partitions{{1}};
     auto replay = [](const record_view&) { return true; };
     EXPECT_TRUE((co_await log.open(partitions, replay, heard)).has_value());
-    const auto left = std::make_shared<int>(pieces);
-    home.post(ready_work{home, log, left});
-    while (heard.first.empty()) co_await runtime::sleep_for(runtime::microseconds(100));
-    carried = heard.first[{1}];
-    *left = 0;
+    home.post(ready_work{home, log, heard.left});
+    while (heard.carried == 0) co_await heard.came.wait();
+    out = {heard.carried, heard.left_then};
+    *heard.left = 0;
     co_await log.stop();
     co_await directory.stop();
 }
 
-offset carried_by_the_first_write(std::size_t records_max, std::uint64_t us_max, int pieces) {
+gathered first_write_of(std::size_t records_max, std::uint64_t us_max, int pieces) {
     log_options options;
     options.gather_records_max = records_max;
     options.gather_us_max = us_max;
     options.batch_delay_us = 60'000'000;
     const tests::temporary_directory data;
     runtime::shard_group group(1);
-    offset carried = 0;
+    gathered out;
     group.start();
-    group.run_and_wait(0, [&] { return gather(data.path(), options, pieces, carried); });
+    group.run_and_wait(0, [&] { return gather(data.path(), options, pieces, out); });
     group.stop();
-    return carried;
+    return out;
 }
 
 TEST(embedded_log, writes_once_for_all_that_is_ready) {
-    EXPECT_EQ(carried_by_the_first_write(1000, 60'000'000, 500), 500U);
+    EXPECT_EQ(first_write_of(1000, 60'000'000, 500).carried, 500U);
 }
 
 // Named bound: gather_records_max.
 TEST(embedded_log, does_not_wait_for_more_than_one_write_should_carry) {
-    const auto carried = carried_by_the_first_write(100, 60'000'000, 1000);
+    const auto carried = first_write_of(100, 60'000'000, 1000).carried;
     EXPECT_GE(carried, 100U);
     EXPECT_LT(carried, 1000U);
 }
@@ -149,7 +167,7 @@ TEST(embedded_log, does_not_wait_for_more_than_one_write_should_carry) {
 // Named bound: gather_us_max.
 TEST(embedded_log, does_not_wait_for_the_end_of_work_that_has_none) {
     constexpr int pieces = 10'000'000;
-    EXPECT_LT(carried_by_the_first_write(pieces, 500, pieces), pieces);
+    EXPECT_GT(first_write_of(pieces, 500, pieces).left, 0);
 }
 
 // A process that is killed while it writes. Each commit goes through the pipe before anything else happens.

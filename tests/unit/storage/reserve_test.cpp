@@ -195,15 +195,13 @@ void fill_up(const std::string& path) {
     }
 }
 
-task<void> sleep_for(runtime::milliseconds time) { co_await runtime::sleep_for(time); }
-
 TEST(reserve_of_a_start, is_made_behind_it) {
     auto where = with_reserve();
     where.reserve_after_ms = 2000;
     simulated_embedded_rig rig(1, where);
     const auto is_there = [&] { return std::ranges::count(rig.disk().files(), reserve_path) == 1; };
     ASSERT_EQ(rig.begin_life(1), "");
-    rig.run(0, [] { return sleep_for(runtime::milliseconds(1000)); });
+    rig.run(0, [] { return runtime::sleep_for(runtime::milliseconds(1000)); });
     EXPECT_FALSE(is_there());
     rig.run(0, [&] { return wait_until(is_there); });
     rig.end_life();
