@@ -88,6 +88,23 @@ def a_warm_program_is_like_a_cold_one(context):
     assert warm["resource_usage"]["cpu_time_seconds"] is not None
 
 
+# What had booted before is kept out of the collector's way; what the program itself has made is not.
+@case()
+def a_warm_programs_objects_end_with_it(context):
+    client = context.shared().client
+    warmed(client)
+    script = ("import __main__, gc, sys\n"
+              "class Ends:\n def __init__(self, name): self.name = name\n def __del__(self): print('ended', self.name)\n"
+              "def held(): return kept\n"
+              "kept, ring = Ends('global'), Ends('ring')\nring.self = ring\n"
+              "lost = Ends('garbage')\nlost.self = lost\ndel lost\nprint(gc.collect() > 0)\n"
+              "print(__main__.__dict__ is globals(), sys.modules['__main__'] is __main__, sorted(globals()))")
+    cold, warm = (client.run(script, isolation=kind) for kind in ("cold", "warm"))
+    expect.equal(warm["isolation"]["start"], "zygote")
+    expect.equal(sorted(warm["stdout"].splitlines()), sorted(cold["stdout"].splitlines()))
+    expect.equal(warm["stdout"].count("ended"), 3)
+
+
 @case()
 def without_pools_everything_is_cold(context):
     client = context.own(shards=1, environment={"WEIR_SANDBOX__POOL_MAX": "0"}).start().client
