@@ -1,6 +1,5 @@
 #include "storage/embedded/archive/archive_database.hpp"
 
-#include <rocksdb/snapshot.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <filesystem>
@@ -88,6 +87,7 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     const std::lock_guard hold(state_->changing);
     rocksdb::WriteBatch batch;
     archive_totals sum = state_->totals;
+    std::string smallest;
     for (const auto& [id, what] : each) {
         if (!what->is_new) {
             const auto earlier = state_->forget_earlier(batch, *what, sum);
@@ -97,13 +97,16 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
         ++sum.documents;
         sum.bytes += archive_keys::entry_of(*what).bytes;
         state_->lower_floors(*what);
+        auto key = archive_keys::retention_key(what->ended_at, what->id);
+        if (smallest.empty() || key < smallest) smallest = std::move(key);
     }
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto status = state_->db->Write(write_options(), &batch);
     if (!status.ok()) return state_->fail(status);
     state_->set_totals(sum);
-    state_->last_put = latest();
-    return state_->last_put;
+    const archive_sequence written = latest();
+    if (!each.empty()) state_->unflushed.put(written, std::move(smallest));
+    return written;
 }
 
 result<archive_sequence> archive_database::start_flush() {
@@ -123,11 +126,30 @@ result<archive_sequence> archive_database::start_flush() {
 result<std::optional<document_summary>> archive_database::find(runtime::execution_id id) {
     std::string value;
     const auto status = state_->db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
-    if (status.IsNotFound()) return std::optional<document_summary>();
-    if (!status.ok()) return state_->fail_read(status);
+    return state_->summary_of(id, status, value);
+}
+
+result<std::optional<document_summary>> archive_database::state::summary_of(runtime::execution_id id,
+                                                                            const rocksdb::Status& read,
+                                                                            std::string_view value) {
+    if (read.IsNotFound()) return std::optional<document_summary>();
+    if (!read.ok()) return fail_read(read);
     auto found = archive_keys::decode_document(id, value);
-    if (!found) return state_->damaged("document " + id.to_string() + " cannot be decoded");
+    if (!found) return damaged("document " + id.to_string() + " cannot be decoded");
     return std::optional<document_summary>(std::move(found->summary));
+}
+
+// Retention may take a document between a look into an index and one at the document, but never one without the other.
+result<std::optional<document_summary>> archive_database::state::find_listed(const std::string& index_key,
+                                                                             runtime::execution_id id) {
+    const std::lock_guard hold(changing);
+    std::string value;
+    auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
+    if (!status.IsNotFound()) return summary_of(id, status, value);
+    status = db->Get(rocksdb::ReadOptions(), index_key, &value);
+    if (status.IsNotFound()) return std::optional<document_summary>();
+    if (!status.ok()) return fail_read(status);
+    return damaged("document " + id.to_string() + " is missing");
 }
 
 result<std::vector<document::chunk>> archive_database::events(runtime::execution_id id, std::uint32_t first_event,
@@ -170,9 +192,6 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
     options.iterate_lower_bound = &lower_bound;
     options.iterate_upper_bound = &upper_bound;
 
-    // What retention removes meanwhile is there or not, as a whole.
-    rocksdb::ManagedSnapshot now(state_->db.get());
-    options.snapshot = now.snapshot();
     std::vector<runtime::execution_id> ids;
     const std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options));
     for (at->SeekToLast(); at->Valid() && ids.size() < limit; at->Prev()) {
@@ -191,12 +210,10 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
     std::vector<document_summary> documents;
     documents.reserve(ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        // An index key and its document are written together: one without the other is damage.
-        if (statuses[i].IsNotFound()) return state_->damaged("document " + ids[i].to_string() + " is missing");
-        if (!statuses[i].ok()) return state_->fail_read(statuses[i]);
-        auto found = archive_keys::decode_document(ids[i], values[i]);
-        if (!found) return state_->damaged("document " + ids[i].to_string() + " cannot be decoded");
-        documents.push_back(std::move(found->summary));
+        auto found = statuses[i].IsNotFound() ? state_->find_listed(archive_keys::index_key(prefix, ids[i]), ids[i])
+                                              : state_->summary_of(ids[i], statuses[i], values[i]);
+        if (!found) return found.error();
+        if (*found) documents.push_back(std::move(**found));
     }
     return documents;
 }

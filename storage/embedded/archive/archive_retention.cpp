@@ -31,8 +31,6 @@ void remove_document(rocksdb::WriteBatch& batch, runtime::execution_id id, runti
     batch.Delete(archive_keys::retention_key(ended_at, id));
 }
 
-archive_database::state::~state() { drop_snapshot(); }
-
 result<void> archive_database::state::look(std::string& diagnosis) {
     std::string value;
     const auto status = db->Get(rocksdb::ReadOptions(), slice(archive_keys::totals_key), &value);
@@ -63,8 +61,6 @@ result<void> archive_database::state::forget_earlier(rocksdb::WriteBatch& batch,
     const auto entry = archive_keys::decode_entry(value);
     if (!status.ok() || !entry) return make_error_code(archive_errc::corrupt);
     remove_document(batch, newer.id, earlier->ended_at, *entry);
-    // It waits for a confirmation once more.
-    drop_snapshot();
     --sum.documents;
     sum.bytes -= entry->bytes;
     return {};
@@ -78,10 +74,7 @@ void archive_database::state::set_totals(const archive_totals& now) {
 
 void archive_database::state::lower_floors(const document& arriving) {
     auto key = archive_keys::retention_key(arriving.ended_at, arriving.id);
-    if (key < retention_floor) {
-        retention_floor = std::move(key);
-        drop_snapshot();
-    }
+    if (key < retention_floor) retention_floor = std::move(key);
     const std::lock_guard hold(lowest_guard);
     if (arriving.id < lowest) lowest = arriving.id;
 }
@@ -111,27 +104,22 @@ result<void> archive_database::state::raise_lowest() {
     return {};
 }
 
-void archive_database::state::drop_snapshot() {
-    if (snapshot != nullptr) db->ReleaseSnapshot(snapshot);
-    snapshot = nullptr;
-}
-
-bool archive_database::state::snapshot_is_durable(archive_sequence durable_through) {
-    if (snapshot == nullptr) {
-        snapshot = db->GetSnapshot();
-        snapshot_holds = last_put;
-    }
-    return snapshot_holds <= durable_through;
+result<retention_step> archive_database::remove_oldest(const retention_limits& limits, runtime::utc_time now,
+                                                       std::size_t documents_max, archive_sequence durable_through) {
+    const std::lock_guard hold(state_->changing);
+    return state_->remove_some(limits, now, documents_max, durable_through);
 }
 
 result<retention_step> archive_database::state::remove_some(const retention_limits& limits, runtime::utc_time now,
-                                                            std::size_t documents_max, const rocksdb::Snapshot* seen) {
+                                                            std::size_t documents_max,
+                                                            archive_sequence durable_through) {
     const std::string lowest_key = retention_floor;
-    const std::string upper = archive_keys::behind(std::string(archive_keys::retention_prefix));
+    const std::string upper =
+        unflushed.smallest(durable_through).value_or(archive_keys::behind(std::string(archive_keys::retention_prefix)));
+    if (upper <= lowest_key) return retention_step{};
     const rocksdb::Slice lower_bound(lowest_key);
     const rocksdb::Slice upper_bound(upper);
     rocksdb::ReadOptions reading;
-    reading.snapshot = seen;
     reading.iterate_lower_bound = &lower_bound;
     reading.iterate_upper_bound = &upper_bound;
     const std::unique_ptr<rocksdb::Iterator> at(db->NewIterator(reading));
@@ -153,11 +141,6 @@ result<retention_step> archive_database::state::remove_some(const retention_limi
         }
         floor = key;
         floor.push_back('\0');
-        // Removed by an earlier step.
-        std::string present;
-        const auto there = db->Get(rocksdb::ReadOptions(), at->key(), &present);
-        if (there.IsNotFound()) continue;
-        if (!there.ok()) return code_of(there);
         remove_document(batch, *id, *ended_at, *entry);
         ++*why;
         step.bytes += entry->bytes;
@@ -173,16 +156,6 @@ result<retention_step> archive_database::state::remove_some(const retention_limi
     set_totals(sum);
     const auto raised = raise_lowest();
     if (!raised) return raised.error();
-    return step;
-}
-
-result<retention_step> archive_database::remove_oldest(const retention_limits& limits, runtime::utc_time now,
-                                                       std::size_t documents_max, archive_sequence durable_through) {
-    const std::lock_guard hold(state_->changing);
-    // Without a flush behind it the snapshot waits for the next call.
-    if (!state_->snapshot_is_durable(durable_through)) return retention_step{};
-    auto step = state_->remove_some(limits, now, documents_max, state_->snapshot);
-    if (!step || !step->more) state_->drop_snapshot();
     return step;
 }
 

@@ -15,6 +15,7 @@
 #include "storage/embedded/archive/archive_database.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/manifest_copy.hpp"
+#include "storage/embedded/archive/unflushed_keys.hpp"
 
 namespace storage::embedded {
 
@@ -72,7 +73,6 @@ struct archive_database::state {
         : observer(told),
           listener(std::make_shared<flush_listener>(told, from.directory)),
           options(make_options(from, listener)) {}
-    ~state();
 
     runtime::error_code fail(const rocksdb::Status& status) {
         observer.failed(code_of(status), status.ToString());
@@ -81,6 +81,12 @@ struct archive_database::state {
     // A read that failed: what is damaged is said in the server's log, since the caller gets but a code.
     runtime::error_code fail_read(const rocksdb::Status& status);
     runtime::error_code damaged(const std::string& what);
+    // What a read of a document's key came to; nothing if there is none.
+    runtime::result<std::optional<document_summary>> summary_of(runtime::execution_id id, const rocksdb::Status& read,
+                                                                std::string_view value);
+    // One that an index has just named.
+    runtime::result<std::optional<document_summary>> find_listed(const std::string& index_key,
+                                                                 runtime::execution_id id);
     // After opening: how much there is and where it begins.
     runtime::result<void> look(std::string& diagnosis);
     runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, const document& newer, archive_totals& sum);
@@ -88,10 +94,8 @@ struct archive_database::state {
     [[nodiscard]] runtime::execution_id lowest_id() const;
     void lower_floors(const document& arriving);
     runtime::result<void> raise_lowest();
-    void drop_snapshot();
-    bool snapshot_is_durable(archive_sequence durable_through);
     runtime::result<retention_step> remove_some(const retention_limits& limits, runtime::utc_time now,
-                                                std::size_t documents_max, const rocksdb::Snapshot* seen);
+                                                std::size_t documents_max, archive_sequence durable_through);
 
     archive_observer& observer;
     std::shared_ptr<flush_listener> listener;
@@ -105,10 +109,9 @@ struct archive_database::state {
     // each look would pass over everything that was ever removed and not yet compacted.
     archive_totals totals;
     std::string retention_floor;
-    // What retention looks at: as soon as a flush has passed it, every document in it is durable.
-    const rocksdb::Snapshot* snapshot = nullptr;
-    archive_sequence snapshot_holds = 0;  // the last document in it
-    archive_sequence last_put = 0;        // the last document of all; 0 before the first of this life
+    // What retention has to leave alone. No snapshot of RocksDB's does the same: with each that ends it writes every
+    // file once more that has come to the last level since.
+    unflushed_keys unflushed;
 
     // No document has an id below it, for the same reason; read by lists.
     mutable std::mutex lowest_guard;

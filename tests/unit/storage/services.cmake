@@ -14,6 +14,16 @@ weir_test(archive_retention_test
   USES weir_archive PkgConfig::ROCKSDB
   LABELS unit)
 
+weir_test(unflushed_keys_test
+  SOURCES unflushed_keys_test.cpp
+  USES weir_archive
+  LABELS unit)
+
+weir_test(archive_database_test
+  SOURCES archive_database_test.cpp numbered_documents.cpp
+  USES weir_archive
+  LABELS unit)
+
 weir_test(archive_damage_test
   SOURCES archive_damage_test.cpp numbered_documents.cpp
   USES weir_archive PkgConfig::ROCKSDB
