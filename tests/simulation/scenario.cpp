@@ -116,17 +116,20 @@ class run {
     report go() {
         begin_life();
         std::uint64_t posted = 0;
-        std::uint64_t turns = 0;
+        auto taken_at = world_.time().steady();
         while (posted < choices_.posts && outside_.is_whole()) {
             pass(runtime::nanoseconds(random_.below(static_cast<std::uint64_t>(choices_.pause.count()))));
-            if (node_->answers()) posted += act() ? 1 : 0;
+            if (node_->answers() && act()) {
+                ++posted;
+                taken_at = world_.time().steady();
+            }
             if (random_.below(10) == 0) change_surroundings();
             if (choices_.disk_fills && !node_->failed().empty()) {
                 // The disk was full again before it was up.
                 ++outside_.sometimes["a start failed on a full disk"];
                 crash();
             }
-            if (++turns > turns_max) outside_.broken("P4: posts are never taken");
+            if (world_.time().steady() - taken_at > patience) outside_.broken("P4: posts are never taken");
             if (lives_ > choices_.lives_max) continue;
             // Between a letter and its receipt there is little time.
             const bool amid_letters = choices_.rehearsals && random_.below(12) == 0 && rehearse_some();
@@ -149,7 +152,8 @@ class run {
     }
 
   private:
-    static constexpr std::uint64_t turns_max = 50'000;
+    // A recovery may meet one stall of the disk after the other.
+    static constexpr runtime::nanoseconds patience = seconds(600);
 
     void pass(runtime::nanoseconds time) {
         bool over = false;
@@ -188,7 +192,7 @@ class run {
 
     void await_ready() {
         const bool ready =
-            world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, seconds(600));
+            world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, patience);
         if (!ready || !node_->failed().empty())
             outside_.broken("a life does not start: " +
                             (ready ? node_->failed() : std::string("no end to its recovery")));
