@@ -239,6 +239,8 @@ void broker::read_reports(std::uint64_t number, box& b) {
         switch (record.what) {
             case box_record::kind::made:
                 b.made = true;
+                // With a program to come it is that program's to say.
+                if (b.pool == 0) b.ready = true;
                 order_child(b);
                 break;
             case box_record::kind::ready: b.ready = true; break;

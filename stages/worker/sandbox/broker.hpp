@@ -113,6 +113,7 @@ class broker {
     runtime::result<boxes::iterator> make_box(const box_needs& needs, const char*& step);
     runtime::result<boxes::iterator> choose_box(launch_packet& what, const char*& step);
     boxes::iterator take_ready(pool& from);
+    boxes::iterator take_begun(pool& from);
     static bool bears(const pool& of);
     runtime::error_code order_program(pool& of, boxes::iterator into);
     void order_child(box& b);

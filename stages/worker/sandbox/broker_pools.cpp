@@ -107,6 +107,14 @@ broker::boxes::iterator broker::take_ready(pool& from) {
     return taken;
 }
 
+// One that is on its way, sooner there than another that has yet to begin; end() if there is none.
+broker::boxes::iterator broker::take_begun(pool& from) {
+    if (from.waiting.empty()) return boxes_.end();
+    const auto taken = boxes_.find(from.waiting.front());
+    from.waiting.pop_front();
+    return taken;
+}
+
 runtime::result<broker::boxes::iterator> broker::choose_box(launch_packet& what, const char*& step) {
     what.start = start_kind::cold;
     if (what.terminal.rows != 0 || what.network) return make_box({what.terminal, what.network}, step);
@@ -119,6 +127,7 @@ runtime::result<broker::boxes::iterator> broker::choose_box(launch_packet& what,
         }
     }
     auto chosen = take_ready(pools_.at(0));
+    if (chosen == boxes_.end()) chosen = take_begun(pools_.at(0));
     if (chosen == boxes_.end()) {
         auto made = make_box({}, step);
         if (!made) return made.error();
@@ -193,9 +202,8 @@ bool broker::fill(pool& which) {
     const char* step = "";
     auto made = make_box({}, step);
     auto failed = made ? runtime::error_code() : made.error();
-    if (!failed) {
-        (*made)->second.ready = true;
-        if (which.what.number != 0) failed = order_program(which, *made);
+    if (!failed && which.what.number != 0) {
+        failed = order_program(which, *made);
         if (failed) give_up((*made)->first);
     }
     if (failed) {

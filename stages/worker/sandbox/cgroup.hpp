@@ -20,11 +20,9 @@
 
 #include "runtime/base/result.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
+#include "stages/worker/sandbox/launcher_options.hpp"
 
 namespace stages::worker::sandbox {
-
-enum class rung : std::uint8_t { cgroup2 = 0, cgroup1 = 1, rlimit = 2 };
-std::string_view to_string(rung value);  // "cgroup2", "cgroup1", "rlimit"
 
 struct mount_entry {
     std::string root;  // which part of the file system is mounted

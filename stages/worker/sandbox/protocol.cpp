@@ -42,6 +42,14 @@ class writer {
         field(static_cast<std::uint32_t>(values.size()));
         for (const auto& value : values) field(value);
     }
+    void field(const hook_file& v) { fields(v.folder, v.name, v.text); }
+    void field(const std::vector<hook_file>& values) {
+        field(static_cast<std::uint32_t>(values.size()));
+        for (const auto& value : values) field(value);
+    }
+    void field(const launcher_options& v) {
+        fields(v.group_name, v.first_uid, v.boxes_max, v.etc, v.pool_max, v.hooks, v.highest_rung, v.leftover_cpu);
+    }
     void field(const terminal_dimensions& v) { fields(v.rows, v.columns); }
     void field(const box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
@@ -106,6 +114,16 @@ class reader {
         if (count > box_files_max) good_ = false;
         for (std::uint32_t i = 0; good_ && i < count; ++i) field(values.emplace_back());
     }
+    void field(hook_file& v) { fields(v.folder, v.name, v.text); }
+    void field(std::vector<hook_file>& values) {
+        std::uint32_t count = 0;
+        field(count);
+        if (count > hook_files_max) good_ = false;
+        for (std::uint32_t i = 0; good_ && i < count; ++i) field(values.emplace_back());
+    }
+    void field(launcher_options& v) {
+        fields(v.group_name, v.first_uid, v.boxes_max, v.etc, v.pool_max, v.hooks, v.highest_rung, v.leftover_cpu);
+    }
     void field(terminal_dimensions& v) { fields(v.rows, v.columns); }
     void field(box_limits& v) { fields(v.wall_ms, v.cpu_ms, v.memory_bytes, v.processes, v.disk_bytes); }
 
@@ -147,6 +165,8 @@ void describe(Codec& codec, Packet& p) {
         codec.fields(p.executable, p.arguments, p.environment);
     } else if constexpr (std::is_same_v<kind, pool_packet>) {
         codec.fields(p.number, p.ready, p.wanted, p.taken, p.missed, p.ended, p.failed, p.zygotes, p.problem);
+    } else if constexpr (std::is_same_v<kind, launcher_packet>) {
+        codec.fields(p.options, p.server, p.channels);
     } else {
         static_assert(std::is_same_v<kind, broker_wanted_packet>);
     }
@@ -193,6 +213,10 @@ bool sensible(const warm_packet& p) {
 }
 bool sensible(const park_packet& p) { return p.executable.empty() || is_command(p); }
 bool sensible(const started_packet& p) { return p.start <= start_kind::parked; }
+bool sensible(const launcher_packet& p) {
+    return p.options.highest_rung <= rung::rlimit && p.options.boxes_max > 0 && p.server > 0 &&
+           p.channels <= channels_max;
+}
 bool sensible(const kill_packet& p) { return p.why <= kill_reason::output; }
 bool sensible(const ended_packet& p) { return p.how <= box_end::failed && p.killed_for <= kill_reason::output; }
 template <class P>

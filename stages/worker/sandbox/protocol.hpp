@@ -1,4 +1,4 @@
-// What a shard and its broker say to each other, as bytes. Sans-I/O: encoding and decoding only; channel.hpp carries
+// What a server and its launcher say to each other, as bytes. Sans-I/O: encoding and decoding only; channel.hpp carries
 // the packets. A packet is a 4-byte head (magic, version, type) and its fields, little-endian, strings with a 32-bit
 // length. The decoder believes nothing: whatever is too long, too many, left over or cut short gives no packet.
 #pragma once
@@ -10,9 +10,11 @@
 #include <variant>
 #include <vector>
 
+#include "stages/worker/sandbox/launcher_options.hpp"
+
 namespace stages::worker::sandbox {
 
-inline constexpr std::uint8_t protocol_version = 3;
+inline constexpr std::uint8_t protocol_version = 4;
 inline constexpr std::size_t packet_bytes_max = 2U << 20;  // a script, its arguments and the environment
 inline constexpr std::size_t arguments_max = 128;
 inline constexpr std::size_t environment_max = 128;
@@ -22,6 +24,8 @@ inline constexpr std::size_t box_file_path_max = 255;             // bytes of a 
 inline constexpr std::size_t box_file_sources_max = 2;            // descriptors that files' bytes come from
 inline constexpr std::uint64_t box_files_bytes_max = 1ULL << 30;  // all together
 inline constexpr std::size_t warm_runtimes_max = 32;              // kinds of programs that a broker boots ahead
+inline constexpr std::size_t hook_files_max = 2 * warm_runtimes_max;
+inline constexpr std::size_t channels_max = 4096;  // shards of a server
 
 // What the box may use; all above 0.
 struct box_limits {
@@ -174,6 +178,14 @@ struct broker_here_packet {
     friend bool operator==(const broker_here_packet&, const broker_here_packet&) = default;
 };
 
+// Server to nursery, the first word.
+struct launcher_packet {
+    launcher_options options;
+    std::int32_t server = 0;     // its process
+    std::uint32_t channels = 0;  // one for each shard
+    friend bool operator==(const launcher_packet&, const launcher_packet&) = default;
+};
+
 // Nursery to the server, once: what this machine can enforce.
 struct report_packet {
     std::uint8_t rung = 0;
@@ -182,8 +194,9 @@ struct report_packet {
     friend bool operator==(const report_packet&, const report_packet&) = default;
 };
 
-using packet = std::variant<launch_packet, kill_packet, started_packet, ended_packet, broker_wanted_packet,
-                            broker_here_packet, report_packet, signal_packet, warm_packet, park_packet, pool_packet>;
+using packet =
+    std::variant<launch_packet, kill_packet, started_packet, ended_packet, broker_wanted_packet, broker_here_packet,
+                 report_packet, signal_packet, warm_packet, park_packet, pool_packet, launcher_packet>;
 
 std::string encode(const packet& what);
 // Nothing for bytes that are no packet of this version.

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "stages/worker/sandbox/launcher_options.hpp"
+
 namespace stages::worker::sandbox {
 
 struct mask {
@@ -15,12 +17,6 @@ struct mask {
     bool is_directory = false;
 };
 
-// A file below /.weir, where an interpreter that boots ahead of its program finds what it is to do.
-struct hook_file {
-    std::string folder;
-    std::string name;
-    std::string text;
-};
 inline constexpr const char* warm_library_path = "/.weir/warm.so";
 // What of a hook stands for in a manifest.
 std::string path_of_hooks(const std::string& folder);

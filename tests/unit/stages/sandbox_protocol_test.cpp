@@ -30,6 +30,21 @@ warm_packet a_warm_runtime() {
     return {3, "node20", start_kind::parked, "/usr/bin/node", {"node", "main.js"}, {"LD_PRELOAD=/.weir/warm.so"}};
 }
 
+launcher_packet a_beginning() {
+    launcher_packet p;
+    p.options.group_name = "weir-data";
+    p.options.first_uid = 300'000;
+    p.options.boxes_max = 7;
+    p.options.etc = {"java-*"};
+    p.options.pool_max = 8;
+    p.options.hooks = {{"python3", "usercustomize.py", "import os\n"}, {"node", "hook.js", ""}};
+    p.options.highest_rung = rung::cgroup1;
+    p.options.leftover_cpu = false;
+    p.server = 4711;
+    p.channels = 3;
+    return p;
+}
+
 std::vector<packet> one_of_each() {
     ended_packet end;
     end.run = 7;
@@ -52,7 +67,8 @@ std::vector<packet> one_of_each() {
             a_warm_runtime(),
             park_packet{"/usr/bin/node", {"node"}, {"A=b"}},
             park_packet{},
-            pool_packet{3, 1, 2, 4, 5, 6, 7, 8, "a problem"}};
+            pool_packet{3, 1, 2, 4, 5, 6, 7, 8, "a problem"},
+            a_beginning()};
 }
 
 TEST(sandbox_protocol, every_packet_comes_back_as_it_was) {
@@ -168,4 +184,18 @@ TEST(sandbox_protocol, a_warm_runtime_that_makes_no_sense_is_refused) {
 }
 
 }  // namespace
+TEST(sandbox_protocol, a_beginning_that_makes_no_sense_is_none) {
+    const auto refused = [](auto change) {
+        launcher_packet p = a_beginning();
+        change(p);
+        return !decode(encode(p)).has_value();
+    };
+    EXPECT_FALSE(refused([](launcher_packet&) {}));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.options.boxes_max = 0; }));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.options.highest_rung = static_cast<rung>(3); }));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.server = 0; }));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.channels = channels_max + 1; }));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.options.hooks.resize(hook_files_max + 1); }));
+}
+
 }  // namespace stages::worker::sandbox
