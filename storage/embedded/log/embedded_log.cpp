@@ -45,7 +45,9 @@ embedded_log::shard_metrics::shard_metrics(runtime::metrics_registry& registry)
       bytes(registry.make_counter("weir_log_bytes_total", "Bytes of them, whole blocks.")),
       write_seconds(registry.make_histogram("weir_log_write_seconds",
                                             "From the beginning of a batch's write to its durability.",
-                                            runtime::latency_bounds_s())) {
+                                            runtime::latency_bounds_s())),
+      full(registry.declare_limit("log.gather_records_max")),
+      late(registry.declare_limit("log.gather_us_max")) {
     registry.declare_limit("log.append_bytes_max");
     registry.declare_limit("log.record_bytes_max");
 }
@@ -105,8 +107,10 @@ void embedded_log::gather() {
     if (gathering_ || gathered_) return;
     gathering_ = true;
     home_.when_idle(
-        [this, alive = std::weak_ptr<void>(alive_)] {
+        [this, alive = std::weak_ptr<void>(alive_), begun = home_.time().steady()] {
             if (alive.expired()) return;
+            const auto waited = home_.time().steady() - begun;
+            if (waited >= runtime::microseconds(options_.gather_us_max)) metrics_->late.add();
             gathering_ = false;
             gathered_ = hurried_;
             if (gathered_) work_.notify_all();

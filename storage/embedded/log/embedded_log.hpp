@@ -100,6 +100,8 @@ class embedded_log final : public log {
         runtime::counter& batches;
         runtime::counter& bytes;
         runtime::histogram& write_seconds;
+        runtime::counter& full;  // batches that had gather_records_max before the shard was idle
+        runtime::counter& late;  // and those that would wait no longer
     };
     // A file that records of open partitions lie in.
     struct slot {

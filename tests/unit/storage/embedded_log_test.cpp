@@ -118,6 +118,8 @@ struct first_write final : log_listener {
 struct gathered {
     offset carried = 0;
     int left = 0;
+    std::uint64_t full = 0;
+    std::uint64_t late = 0;
 };
 
 task<void> gather(std::string path, log_options options, int records, int pieces, gathered& out) {
@@ -134,7 +136,8 @@ task<void> gather(std::string path, log_options options, int records, int pieces
     EXPECT_TRUE((co_await log.open(partitions, replay, heard)).has_value());
     home.post(ready_work{home, log, heard.left, records});
     while (heard.carried == 0) co_await heard.came.wait();
-    out = {heard.carried, heard.left_then};
+    out = {heard.carried, heard.left_then, home.metrics().declare_limit("log.gather_records_max").value(),
+           home.metrics().declare_limit("log.gather_us_max").value()};
     *heard.left = 0;
     co_await log.stop();
     co_await directory.stop();
@@ -156,20 +159,25 @@ gathered first_write_of(std::size_t records_max, std::uint64_t us_max, int recor
 }
 
 TEST(embedded_log, writes_once_for_all_that_is_ready) {
-    EXPECT_EQ(first_write_of(1000, 60'000'000, 500, 500).carried, 500U);
+    const auto first = first_write_of(1000, 60'000'000, 500, 500);
+    EXPECT_EQ(first.carried, 500U);
+    EXPECT_EQ(first.full + first.late, 0U);
 }
 
 // Named bound: gather_records_max.
 TEST(embedded_log, does_not_wait_for_more_than_one_write_should_carry) {
-    const auto carried = first_write_of(100, 60'000'000, 1000, 1000).carried;
-    EXPECT_GE(carried, 100U);
-    EXPECT_LT(carried, 1000U);
+    const auto first = first_write_of(100, 60'000'000, 1000, 1000);
+    EXPECT_GE(first.carried, 100U);
+    EXPECT_LT(first.carried, 1000U);
+    EXPECT_GE(first.full, 1U);
 }
 
 // Named bound: gather_us_max.
 TEST(embedded_log, does_not_wait_for_the_end_of_work_that_has_none) {
     constexpr int pieces = 10'000'000;
-    EXPECT_GT(first_write_of(1000, 500, 1, pieces).left, 0);
+    const auto first = first_write_of(1000, 500, 1, pieces);
+    EXPECT_GT(first.left, 0);
+    EXPECT_GE(first.late, 1U);
 }
 
 // A process that is killed while it writes. Each commit goes through the pipe before anything else happens.
