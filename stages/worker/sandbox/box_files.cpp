@@ -101,8 +101,12 @@ taken_file take_file(int disk, const std::string& path, std::uint64_t bytes_max)
     return out;
 }
 
-runtime::result<descriptor> make_sealed_file(const char* name, std::span<const std::string_view> texts) {
-    descriptor memory(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+runtime::result<descriptor> make_sealed_file(const char* name, std::span<const std::string_view> texts,
+                                             bool executable) {
+    constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    constexpr unsigned may_be_executed = 0x10;  // MFD_EXEC, of Linux 6.3
+    descriptor memory(memfd_create(name, executable ? flags | may_be_executed : flags));
+    if (!memory && executable && errno == EINVAL) memory.reset(memfd_create(name, flags));
     if (!memory) return runtime::last_error();
     for (std::string_view rest : texts) {
         while (!rest.empty()) {

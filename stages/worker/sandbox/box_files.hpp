@@ -29,7 +29,8 @@ struct taken_file {
 // The file at `path` in the work directory of `disk`, if it has at most `bytes_max` bytes. May take long; any thread.
 taken_file take_file(int disk, const std::string& path, std::uint64_t bytes_max);
 
-// A sealed file in memory that holds the texts, one behind the other.
-runtime::result<descriptor> make_sealed_file(const char* name, std::span<const std::string_view> texts);
+// A sealed file in memory that holds the texts, one behind the other. `executable`: said to the kernels that ask.
+runtime::result<descriptor> make_sealed_file(const char* name, std::span<const std::string_view> texts,
+                                             bool executable = false);
 
 }  // namespace stages::worker::sandbox

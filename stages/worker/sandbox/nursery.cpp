@@ -56,7 +56,7 @@ runtime::result<nursery> nursery::fork_one(const launcher_options& options, std:
     const launcher_packet order{options, getpid(), static_cast<std::uint32_t>(channels)};
     if (const auto failed = send_packet(reports.get(), order)) return failed;
     const auto bytes = launcher_image();
-    const auto image = make_sealed_file("weir-launcher", std::span(&bytes, 1));
+    const auto image = make_sealed_file("weir-launcher", std::span(&bytes, 1), true);
     if (!image) return image.error();
     made.process_ = fork();
     if (made.process_ < 0) return runtime::last_error();
