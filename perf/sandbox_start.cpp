@@ -72,12 +72,15 @@ double cpu_of_children_ms() {
            static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
+constexpr std::uint32_t pool_max = 8;  // as a server has it
+
 // A broker without a shard: launches and answers over its socket.
 class boxes {
   public:
     explicit boxes(bool leftover_cpu) {
         sandbox::launcher_options options;
         options.leftover_cpu = leftover_cpu;
+        options.pool_max = pool_max;
         options.group_name = "weir-perf-" + std::to_string(getpid());
         auto made = sandbox::nursery::fork_one(options, 1);
         if (!made) give_up(made.error().message());
@@ -109,11 +112,7 @@ class boxes {
             const std::array files{nowhere_.get(), nowhere_.get(), nowhere_.get()};
             if (sandbox::send_packet(socket_.get(), burner, files)) give_up("cannot launch");
         }
-        for (std::size_t begun = 0; begun < launches;) {
-            const auto got = sandbox::wait_for_packet(socket_.get(), 20'000);
-            if (!got || !std::holds_alternative<sandbox::started_packet>(got->what)) give_up("no burner");
-            ++begun;
-        }
+        for (std::size_t begun = 0; begun < launches; ++begun) next<sandbox::started_packet>("no burner");
     }
     // How long each takes to be gone.
     void stop_burning(series& into) {
@@ -121,8 +120,7 @@ class boxes {
             const double at = now_ms();
             static_cast<void>(
                 sandbox::send_packet(socket_.get(), sandbox::kill_packet{run, sandbox::kill_reason::cancelled}));
-            const auto got = sandbox::wait_for_packet(socket_.get(), 20'000);
-            if (!got || !std::holds_alternative<sandbox::ended_packet>(got->what)) give_up("a burner does not end");
+            next<sandbox::ended_packet>("a burner does not end");
             into.each_ms.push_back(now_ms() - at);
         }
         burning_.clear();
@@ -158,6 +156,16 @@ class boxes {
     }
 
   private:
+    // The broker also tells how its pools do.
+    template <class Packet>
+    void next(const char* otherwise) {
+        for (;;) {
+            const auto got = sandbox::wait_for_packet(socket_.get(), 20'000);
+            if (got && std::holds_alternative<Packet>(got->what)) return;
+            if (!got || !std::holds_alternative<sandbox::pool_packet>(got->what)) give_up(otherwise);
+        }
+    }
+
     sandbox::descriptor channel_;
     sandbox::descriptor socket_;
     sandbox::descriptor nowhere_;
