@@ -54,6 +54,13 @@ runtime::result<nursery> nursery::fork_one(const launcher_options& options, std:
     const descriptor reports = std::move(made.channels_.front());
     made.channels_.erase(made.channels_.begin());
     const launcher_packet order{options, getpid(), static_cast<std::uint32_t>(channels)};
+    if (!decode(encode(order))) {
+        made.report_.problem = "the runtimes' manifests name more patterns of /etc (" +
+                               std::to_string(options.etc.size()) + ") or hooks (" +
+                               std::to_string(options.hooks.size()) + ") than a launcher takes (" +
+                               std::to_string(arguments_max) + ", " + std::to_string(hook_files_max) + ")";
+        return made;
+    }
     if (const auto failed = send_packet(reports.get(), order)) return failed;
     const auto bytes = launcher_image();
     const auto image = make_sealed_file("weir-launcher", std::span(&bytes, 1), true);

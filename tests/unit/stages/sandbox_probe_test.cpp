@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/nursery.hpp"
+#include "stages/worker/sandbox/protocol.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/seccomp_filter.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
@@ -110,6 +112,15 @@ TEST(sandbox_channel, carries_small_and_large_packets_with_their_descriptors) {
     EXPECT_EQ(receive_packet(there).error(), boost::system::errc::protocol_error) << "a memfd that is not there";
     (*ends)[0].reset();
     EXPECT_EQ(receive_packet(there).error(), boost::system::errc::connection_reset);
+}
+
+TEST(launcher_options, more_than_a_launcher_takes_is_said_before_there_is_one) {
+    launcher_options options;
+    options.etc.assign(arguments_max + 1, "pattern");
+    const auto made = nursery::fork_one(options, 1);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_NE(made->report().problem.find("patterns of /etc (129)"), std::string::npos) << made->report().problem;
+    EXPECT_EQ(made->process(), 0);
 }
 
 }  // namespace
