@@ -76,7 +76,7 @@ TEST_F(warm, a_request_may_insist_on_a_cold_start) {
 }
 
 // Everything that a program can ask its interpreter and the system, but for what is different in any two runs, and for
-// the objects that the collector leaves alone (gc.get_freeze_count), which a cold start has none of.
+// the objects that the collector leaves alone (gc.get_freeze_count, gc.get_objects), of which a cold start has none.
 constexpr const char* ask_python = R"code(
 import sys
 before = sorted(sys.modules)

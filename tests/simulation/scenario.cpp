@@ -116,12 +116,11 @@ class run {
     report go() {
         begin_life();
         std::uint64_t posted = 0;
-        auto taken_at = world_.time().steady();
         while (posted < choices_.posts && outside_.is_whole()) {
             pass(runtime::nanoseconds(random_.below(static_cast<std::uint64_t>(choices_.pause.count()))));
             if (node_->answers() && act()) {
                 ++posted;
-                taken_at = world_.time().steady();
+                taken_at_ = world_.time().steady();
             }
             if (random_.below(10) == 0) change_surroundings();
             if (choices_.disk_fills && !node_->failed().empty()) {
@@ -129,7 +128,7 @@ class run {
                 ++outside_.sometimes["a start failed on a full disk"];
                 crash();
             }
-            if (world_.time().steady() - taken_at > patience) outside_.broken("P4: posts are never taken");
+            if (world_.time().steady() - taken_at_ > patience) outside_.broken("P4: posts are never taken");
             if (lives_ > choices_.lives_max) continue;
             // Between a letter and its receipt there is little time.
             const bool amid_letters = choices_.rehearsals && random_.below(12) == 0 && rehearse_some();
@@ -186,13 +185,14 @@ class run {
         node_->start();
         network_.connect(node_.get());
         ++lives_;
+        taken_at_ = world_.time().steady();
         if (random_.below(4) == 0) return;  // it may be killed while it recovers
         await_ready();
+        taken_at_ = world_.time().steady();
     }
 
     void await_ready() {
-        const bool ready =
-            world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, patience);
+        const bool ready = world_.run_until([this] { return node_->ready() || !node_->failed().empty(); }, patience);
         if (!ready || !node_->failed().empty())
             outside_.broken("a life does not start: " +
                             (ready ? node_->failed() : std::string("no end to its recovery")));
@@ -383,6 +383,7 @@ class run {
     std::uint64_t rehearsed_ = 0;
     std::shared_ptr<node> node_;
     std::uint64_t lives_ = 0;
+    runtime::steady_time taken_at_;  // the last post, or the end of the last start
 };
 
 }  // namespace

@@ -2,7 +2,9 @@
 // and takes its report, and one for each shard, and no arguments and no environment.
 #include <fcntl.h>
 
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/launcher.hpp"

@@ -16,10 +16,11 @@ namespace {
 
 // In the copy of the server, whose memory goes with it. The launcher finds its sockets by their numbers.
 [[noreturn]] void become_launcher(int image, std::vector<int> sockets) {
+    const int reports = sockets.front();
     const int behind = first_launcher_fd + static_cast<int>(sockets.size());
     image = fcntl(image, F_DUPFD_CLOEXEC, behind);
-    for (int& socket : sockets) socket = fcntl(socket, F_DUPFD_CLOEXEC, behind);
     bool good = image >= 0;
+    for (int& socket : sockets) good = good && (socket = fcntl(socket, F_DUPFD_CLOEXEC, behind)) >= 0;
     for (std::size_t i = 0; i < sockets.size(); ++i)
         good = good && dup2(sockets[i], first_launcher_fd + static_cast<int>(i)) >= 0;
     // What a box sees as the command line of its first process.
@@ -29,7 +30,8 @@ namespace {
     if (good) execveat(image, "", arguments, environment, AT_EMPTY_PATH);
     report_packet report;
     report.problem = std::string("the launcher cannot be executed: ") + std::strerror(errno);
-    static_cast<void>(send_packet(sockets.front(), report));
+    // One of them is open still.
+    if (send_packet(sockets.front(), report)) static_cast<void>(send_packet(reports, report));
     _exit(127);
 }
 
@@ -64,7 +66,10 @@ runtime::result<nursery> nursery::fork_one(const launcher_options& options, std:
     if (const auto failed = send_packet(reports.get(), order)) return failed;
     const auto bytes = launcher_image();
     const auto image = make_sealed_file("weir-launcher", std::span(&bytes, 1), true);
-    if (!image) return image.error();
+    if (!image) {
+        made.report_.problem = "the launcher cannot be put into memory (vm.memfd_noexec?): " + image.error().message();
+        return made;
+    }
     made.process_ = fork();
     if (made.process_ < 0) return runtime::last_error();
     if (made.process_ == 0) {

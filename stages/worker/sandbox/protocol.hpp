@@ -160,7 +160,7 @@ struct pool_packet {
     std::uint32_t ready = 0;    // may be taken now
     std::uint32_t wanted = 0;   // how many there shall be
     std::uint64_t taken = 0;    // since the broker began
-    std::uint64_t missed = 0;   // was empty when one was wanted
+    std::uint64_t missed = 0;   // had none ready when one was wanted
     std::uint64_t ended = 0;    // never used, since fewer were wanted
     std::uint64_t failed = 0;   // ended by themselves while they waited
     std::uint64_t zygotes = 0;  // made, those that replaced others included

@@ -22,7 +22,7 @@ pool_gauges::pool_gauges(runtime::shard& home, const std::string& name)
     : ready(home.metrics().make_gauge("weir_pool_ready", "Boxes that wait for a run", {{"pool", name}})),
       wanted(home.metrics().make_gauge("weir_pool_wanted", "Boxes that shall wait, by demand", {{"pool", name}})),
       taken(home.metrics().make_counter("weir_pool_taken_total", "Runs that found a box ready", {{"pool", name}})),
-      missed(home.metrics().make_counter("weir_pool_missed_total", "Runs that found the pool empty", {{"pool", name}})),
+      missed(home.metrics().make_counter("weir_pool_missed_total", "Runs that found nothing ready in the pool", {{"pool", name}})),
       given_up(home.metrics().make_counter("weir_pool_given_up_total", "Boxes that were ready and not needed",
                                            {{"pool", name}})),
       failed(home.metrics().make_counter("weir_pool_failed_total", "Boxes that ended while they waited",

@@ -105,12 +105,14 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     if (!status.ok()) return state_->fail(status);
     state_->set_totals(sum);
     const archive_sequence written = latest();
+    if (state_->flush_begun.exchange(false)) state_->unflushed.close_group();
     if (!each.empty()) state_->unflushed.put(written, std::move(smallest));
     return written;
 }
 
 result<archive_sequence> archive_database::start_flush() {
     const archive_sequence through = latest();
+    state_->flush_begun = true;
     rocksdb::Status status;
     if (state_->listener->stopped()) {
         // Tries the work that failed once more, and flushes.
@@ -192,30 +194,41 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
     options.iterate_lower_bound = &lower_bound;
     options.iterate_upper_bound = &upper_bound;
 
-    std::vector<runtime::execution_id> ids;
     const std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options));
-    for (at->SeekToLast(); at->Valid() && ids.size() < limit; at->Prev()) {
-        const auto id = archive_keys::id_at_end(at->key().ToStringView());
-        if (!id) return state_->damaged("an index's key cannot be decoded");
-        ids.push_back(*id);
+    at->SeekToLast();
+    std::vector<document_summary> documents;
+    // Again for what retention has taken since the iterator began: a short page means that there is nothing below it.
+    while (documents.size() < limit && at->Valid()) {
+        std::vector<runtime::execution_id> ids;
+        for (; at->Valid() && documents.size() + ids.size() < limit; at->Prev()) {
+            const auto id = archive_keys::id_at_end(at->key().ToStringView());
+            if (!id) return state_->damaged("an index's key cannot be decoded");
+            ids.push_back(*id);
+        }
+        const auto added = state_->add_listed(prefix, ids, documents);
+        if (!added) return added.error();
     }
     if (!at->status().ok()) return state_->fail_read(at->status());
+    return documents;
+}
 
+result<void> archive_database::state::add_listed(const std::string& prefix,
+                                                 const std::vector<runtime::execution_id>& ids,
+                                                 std::vector<document_summary>& to) {
     std::vector<std::string> keys;
     keys.reserve(ids.size());
     for (const auto& id : ids) keys.push_back(archive_keys::document_key(id));
     const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
     std::vector<std::string> values;
-    const auto statuses = state_->db->MultiGet(options, slices, &values);
-    std::vector<document_summary> documents;
-    documents.reserve(ids.size());
+    const auto statuses = db->MultiGet(rocksdb::ReadOptions(), slices, &values);
+    to.reserve(to.size() + ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        auto found = statuses[i].IsNotFound() ? state_->find_listed(archive_keys::index_key(prefix, ids[i]), ids[i])
-                                              : state_->summary_of(ids[i], statuses[i], values[i]);
+        auto found = statuses[i].IsNotFound() ? find_listed(archive_keys::index_key(prefix, ids[i]), ids[i])
+                                              : summary_of(ids[i], statuses[i], values[i]);
         if (!found) return found.error();
-        if (*found) documents.push_back(std::move(**found));
+        if (*found) to.push_back(std::move(**found));
     }
-    return documents;
+    return {};
 }
 
 result<void> archive_database::checkpoint(const std::string& folder, std::string& diagnosis) {

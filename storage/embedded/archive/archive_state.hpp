@@ -84,7 +84,10 @@ struct archive_database::state {
     // What a read of a document's key came to; nothing if there is none.
     runtime::result<std::optional<document_summary>> summary_of(runtime::execution_id id, const rocksdb::Status& read,
                                                                 std::string_view value);
-    // One that an index has just named.
+    // The documents that an index under `prefix` has just named, but for those that retention has taken since.
+    runtime::result<void> add_listed(const std::string& prefix, const std::vector<runtime::execution_id>& ids,
+                                     std::vector<document_summary>& to);
+    // One of them that is missing.
     runtime::result<std::optional<document_summary>> find_listed(const std::string& index_key,
                                                                  runtime::execution_id id);
     // After opening: how much there is and where it begins.
@@ -112,6 +115,8 @@ struct archive_database::state {
     // What retention has to leave alone. No snapshot of RocksDB's does the same: with each that ends it writes every
     // file once more that has come to the last level since.
     unflushed_keys unflushed;
+    // Since the last document; without `changing`, which a write may hold while it waits for a flush.
+    std::atomic<bool> flush_begun{false};
 
     // No document has an id below it, for the same reason; read by lists.
     mutable std::mutex lowest_guard;

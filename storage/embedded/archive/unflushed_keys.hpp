@@ -12,20 +12,24 @@
 namespace storage::embedded {
 
 // The smallest key among what was written and is not durable. Written keys are remembered in groups, each of which
-// counts as durable when its last one is: a few bytes for thousands of documents.
+// counts as durable when its last one is: a few bytes for thousands of documents. A group ends where a flush begins.
 class unflushed_keys {
   public:
     static constexpr archive_sequence group_span = 1U << 14;
 
     // A write that ended with `sequence`, which rises from call to call; `smallest` of its keys.
     void put(archive_sequence sequence, std::string smallest) {
-        if (groups_.empty() || sequence - groups_.back().first >= group_span) {
+        if (closed_ || groups_.empty() || sequence - groups_.back().first >= group_span) {
+            closed_ = false;
             groups_.push_back({sequence, sequence, std::move(smallest)});
             return;
         }
         groups_.back().last = sequence;
-        groups_.back().smallest = std::min(groups_.back().smallest, std::move(smallest));
+        if (smallest < groups_.back().smallest) groups_.back().smallest = std::move(smallest);
     }
+
+    // What is put from now on is of another group.
+    void close_group() { closed_ = true; }
 
     // Of all that was written after `durable_through`, which never falls; nothing if that is nothing.
     std::optional<std::string> smallest(archive_sequence durable_through) {
@@ -43,6 +47,7 @@ class unflushed_keys {
         std::string smallest;
     };
     std::deque<group> groups_;
+    bool closed_ = false;
 };
 
 }  // namespace storage::embedded

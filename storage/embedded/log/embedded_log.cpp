@@ -109,11 +109,12 @@ void embedded_log::gather() {
     home_.when_idle(
         [this, alive = std::weak_ptr<void>(alive_), begun = home_.time().steady()] {
             if (alive.expired()) return;
-            const auto waited = home_.time().steady() - begun;
-            if (waited >= runtime::microseconds(options_.gather_us_max)) metrics_->late.add();
             gathering_ = false;
             gathered_ = hurried_;
-            if (gathered_) work_.notify_all();
+            if (!gathered_) return;
+            const auto waited = home_.time().steady() - begun;
+            if (waited >= runtime::microseconds(options_.gather_us_max)) metrics_->late.add();
+            work_.notify_all();
         },
         runtime::microseconds(options_.gather_us_max));
 }

@@ -54,7 +54,7 @@ task<void> embedded_log::write_next() {
         batch = std::move(pending_.front());
         pending_.pop_front();
     }
-    if (!gathered_ && batch->records.size() >= options_.gather_records_max) metrics_->full.add();
+    if (hurried_ && !gathered_ && batch->records.size() >= options_.gather_records_max) metrics_->full.add();
     if (pending_.empty()) hurried_ = false;
     gathered_ = false;
     release_now_ = false;

@@ -183,7 +183,6 @@ TEST(sandbox_protocol, a_warm_runtime_that_makes_no_sense_is_refused) {
     EXPECT_FALSE(decode(encode(started_packet{1, static_cast<start_kind>(3)})));
 }
 
-}  // namespace
 TEST(sandbox_protocol, a_beginning_that_makes_no_sense_is_none) {
     const auto refused = [](auto change) {
         launcher_packet p = a_beginning();
@@ -198,4 +197,5 @@ TEST(sandbox_protocol, a_beginning_that_makes_no_sense_is_none) {
     EXPECT_TRUE(refused([](launcher_packet& p) { p.options.hooks.resize(hook_files_max + 1); }));
 }
 
+}  // namespace
 }  // namespace stages::worker::sandbox

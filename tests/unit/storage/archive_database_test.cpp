@@ -85,7 +85,11 @@ storage::retention_limits at_most(std::uint64_t documents) {
 TEST(archive_database, what_retention_takes_is_missing_from_a_list_not_damaged) {
     small_archive a;
     constexpr std::uint64_t all = 4000;
-    a.write(1, all);
+    a.write(2, all);
+    // Begun first, and ended last.
+    document first = numbered_document(1);
+    first.ended_at = numbered_document(all + 1).ended_at;
+    ASSERT_TRUE(a.database->write({&first}).has_value());
     a.make_durable();
     std::atomic<bool> done{false};
     std::thread retention([&] {
@@ -94,12 +98,12 @@ TEST(archive_database, what_retention_takes_is_missing_from_a_list_not_damaged) 
         done = true;
     });
     while (!done) {
-        const auto page = a.database->list(tenant_id("acme"), {}, std::nullopt, all);
+        const auto page = a.database->list(tenant_id("acme"), {}, std::nullopt, 500);
         EXPECT_TRUE(page.has_value());
         if (!page) break;
         EXPECT_EQ(page->front().id, numbered_id(all));
-        // The oldest are missing, and nothing between.
-        EXPECT_EQ(page->back().id, numbered_id(all + 1 - page->size()));
+        // A page is full, or has everything.
+        if (page->size() < 500) EXPECT_EQ(page->back().id, numbered_id(1));
     }
     retention.join();
     EXPECT_EQ(a.database->totals().documents, 10U);
@@ -125,8 +129,6 @@ TEST(archive_database, retention_stops_at_what_no_flush_has_passed) {
     a.write(1, 100);
     a.make_durable();
     const archive_sequence durable = a.seen.durable_through;
-    // Ends the group of those that are durable; without it they would be taken after the next flush.
-    EXPECT_TRUE(a.database->remove_oldest(at_most(1000), {}, 1000, durable).has_value());
     a.write(101, 150);
     const auto step = a.database->remove_oldest(at_most(10), {}, 1000, durable);
     ASSERT_TRUE(step.has_value());

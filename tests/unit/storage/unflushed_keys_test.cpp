@@ -29,6 +29,20 @@ TEST(unflushed_keys, the_smallest_whose_group_no_flush_has_passed) {
     EXPECT_EQ(keys.smallest(10 + span), "a");
 }
 
+TEST(unflushed_keys, a_closed_group_takes_no_more) {
+    unflushed_keys keys;
+    keys.put(10, "b");
+    keys.close_group();
+    keys.put(11, "c");
+    keys.put(12, "a");
+    EXPECT_EQ(keys.groups(), 2U);
+    EXPECT_EQ(keys.smallest(9), "a");
+    EXPECT_EQ(keys.smallest(10), "a");
+    keys.close_group();
+    keys.put(13, "z");
+    EXPECT_EQ(keys.smallest(12), "z");
+}
+
 TEST(unflushed_keys, many_writes_are_few_groups) {
     unflushed_keys keys;
     for (std::uint64_t sequence = 5; sequence < 10 * span; sequence += 5) keys.put(sequence, "k");
