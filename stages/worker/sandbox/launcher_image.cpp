@@ -1,18 +1,9 @@
 #include "stages/worker/sandbox/launcher.hpp"
 
-// The build says where the program is.
-asm(".section .rodata\n"
-    ".global weir_launcher_image_begin\n"
-    ".global weir_launcher_image_end\n"
-    "weir_launcher_image_begin:\n"
-    ".incbin \"" WEIR_LAUNCHER
-    "\"\n"
-    "weir_launcher_image_end:\n"
-    ".byte 0\n"
-    ".text\n");
+#include "stages/worker/sandbox/embedded_file.hpp"
 
-extern "C" const char weir_launcher_image_begin[];
-extern "C" const char weir_launcher_image_end[];
+// The build says where it is.
+WEIR_EMBED_FILE(weir_launcher_image, WEIR_LAUNCHER);
 
 namespace stages::worker::sandbox {
 

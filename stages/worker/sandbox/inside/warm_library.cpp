@@ -1,18 +1,9 @@
 #include "stages/worker/sandbox/inside/warm_library.hpp"
 
-// The build says where the library is.
-asm(".section .rodata\n"
-    ".global weir_warm_library_begin\n"
-    ".global weir_warm_library_end\n"
-    "weir_warm_library_begin:\n"
-    ".incbin \"" WEIR_WARM_LIBRARY
-    "\"\n"
-    "weir_warm_library_end:\n"
-    ".byte 0\n"
-    ".text\n");
+#include "stages/worker/sandbox/embedded_file.hpp"
 
-extern "C" const char weir_warm_library_begin[];
-extern "C" const char weir_warm_library_end[];
+// The build says where it is.
+WEIR_EMBED_FILE(weir_warm_library, WEIR_WARM_LIBRARY);
 
 namespace stages::worker::sandbox {
 
