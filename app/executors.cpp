@@ -69,7 +69,7 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     options.group_name = group_name(values);
     // No shard has more seats than the node.
     options.boxes_max = std::max(options.boxes_max, static_cast<std::uint32_t>(values.seats));
-    auto forked = sandbox::nursery::fork_one(options, shards);
+    auto forked = sandbox::nursery::start(options, shards);
     if (!forked) {
         out.refusal = "the sandbox cannot be started: " + forked.error().message();
         return out;

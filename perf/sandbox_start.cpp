@@ -82,7 +82,7 @@ class boxes {
         options.leftover_cpu = leftover_cpu;
         options.pool_max = pool_max;
         options.group_name = "weir-perf-" + std::to_string(getpid());
-        auto made = sandbox::nursery::fork_one(options, 1);
+        auto made = sandbox::nursery::start(options, 1);
         if (!made) give_up(made.error().message());
         std::printf("%s\n", made->report().describe().c_str());
         channel_ = made->take_channel(0);

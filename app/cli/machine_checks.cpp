@@ -84,7 +84,7 @@ std::vector<finding> check_host() {
 finding check_sandbox() {
     stages::worker::sandbox::launcher_options options;
     options.group_name = "weir-doctor-" + std::to_string(getpid());
-    const auto forked = stages::worker::sandbox::nursery::fork_one(options, 1);
+    const auto forked = stages::worker::sandbox::nursery::start(options, 1);
     if (!forked) return {"sandbox", health::problem, "cannot be started: " + forked.error().message(), ""};
     const auto& report = forked->report();
     finding out{"sandbox", health::good, report.describe(), ""};

@@ -39,7 +39,7 @@ TEST_F(survival, a_killed_broker_takes_its_boxes_along_and_is_replaced) {
     options.group_name = group;
     options.first_uid = 400'000;
     options.boxes_max = 4;
-    auto nursery = sandbox::nursery::fork_one(options, 1);
+    auto nursery = sandbox::nursery::start(options, 1);
     if (!nursery) _exit(1);
     const auto channel = nursery->take_channel(0);
     static_cast<void>(sandbox::send_packet(channel.get(), sandbox::broker_wanted_packet{}));

@@ -182,7 +182,7 @@ void sandbox_host::SetUp() {
     // On a machine with other work programs may stand still; `usual` is for those who try something there.
     const char* cpu = std::getenv("WEIR_TEST_CPU");
     options.leftover_cpu = cpu == nullptr || std::string(cpu) != "usual";
-    auto made = sandbox::nursery::fork_one(options, 1);
+    auto made = sandbox::nursery::start(options, 1);
     ASSERT_TRUE(made) << made.error().message();
     nursery_.emplace(std::move(*made));
     std::printf("%s\n", report().describe().c_str());

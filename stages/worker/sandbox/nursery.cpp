@@ -44,7 +44,7 @@ std::string launcher_report::describe() const {
     return text;
 }
 
-runtime::result<nursery> nursery::fork_one(const launcher_options& options, std::size_t channels) {
+runtime::result<nursery> nursery::start(const launcher_options& options, std::size_t channels) {
     nursery made;
     std::vector<descriptor> theirs;
     for (std::size_t i = 0; i < channels + 1; ++i) {

@@ -27,9 +27,10 @@ struct launcher_report {
 
 class nursery {
   public:
-    // Forks. Call it on the main thread while there is no other thread, and before files are opened that programs must
-    // never see. `channels`: one for each shard. Waits (at most a minute) until the nursery has probed the machine.
-    static runtime::result<nursery> fork_one(const launcher_options& options, std::size_t channels);
+    // Forks, and executes it there. Call it on the main thread while there is no other thread, and before files are
+    // opened that programs must never see. `channels`: one for each shard. Waits (at most a minute) until the nursery
+    // has probed the machine.
+    static runtime::result<nursery> start(const launcher_options& options, std::size_t channels);
 
     [[nodiscard]] const launcher_report& report() const { return report_; }
     [[nodiscard]] pid_t process() const { return process_; }

@@ -117,7 +117,7 @@ TEST(sandbox_channel, carries_small_and_large_packets_with_their_descriptors) {
 TEST(launcher_options, more_than_a_launcher_takes_is_said_before_there_is_one) {
     launcher_options options;
     options.etc.assign(arguments_max + 1, "pattern");
-    const auto made = nursery::fork_one(options, 1);
+    const auto made = nursery::start(options, 1);
     ASSERT_TRUE(made.has_value());
     EXPECT_NE(made->report().problem.find("patterns of /etc (129)"), std::string::npos) << made->report().problem;
     EXPECT_EQ(made->process(), 0);
