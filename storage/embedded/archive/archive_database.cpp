@@ -1,5 +1,6 @@
 #include "storage/embedded/archive/archive_database.hpp"
 
+#include <rocksdb/perf_level.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <filesystem>
@@ -85,9 +86,10 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     std::map<runtime::execution_id, const document*> each;
     for (const auto* one : documents) each[one->id] = one;
     const std::lock_guard hold(state_->changing);
+    rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);  // this thread's counters, which nobody reads
     rocksdb::WriteBatch batch;
     archive_totals sum = state_->totals;
-    std::string smallest;
+    std::string first_to_go;
     for (const auto& [id, what] : each) {
         if (!what->is_new) {
             const auto earlier = state_->forget_earlier(batch, *what, sum);
@@ -96,17 +98,17 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
         add_document(batch, *what);
         ++sum.documents;
         sum.bytes += archive_keys::entry_of(*what).bytes;
-        state_->lower_floors(*what);
         auto key = archive_keys::retention_key(what->ended_at, what->id);
-        if (smallest.empty() || key < smallest) smallest = std::move(key);
+        if (first_to_go.empty() || key < first_to_go) first_to_go = std::move(key);
     }
+    if (!each.empty()) state_->lower_floors(each.begin()->first, first_to_go);
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto status = state_->db->Write(write_options(), &batch);
     if (!status.ok()) return state_->fail(status);
     state_->set_totals(sum);
     const archive_sequence written = latest();
     if (state_->flush_begun.exchange(false)) state_->unflushed.close_group();
-    if (!each.empty()) state_->unflushed.put(written, std::move(smallest));
+    if (!each.empty()) state_->unflushed.put(written, std::move(first_to_go));
     return written;
 }
 

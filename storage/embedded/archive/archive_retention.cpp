@@ -72,11 +72,10 @@ void archive_database::state::set_totals(const archive_totals& now) {
     bytes = now.bytes;
 }
 
-void archive_database::state::lower_floors(const document& arriving) {
-    auto key = archive_keys::retention_key(arriving.ended_at, arriving.id);
-    if (key < retention_floor) retention_floor = std::move(key);
+void archive_database::state::lower_floors(runtime::execution_id id, const std::string& retention_key) {
+    if (retention_key < retention_floor) retention_floor = retention_key;
     const std::lock_guard hold(lowest_guard);
-    if (arriving.id < lowest) lowest = arriving.id;
+    if (id < lowest) lowest = id;
 }
 
 runtime::execution_id archive_database::state::lowest_id() const {

@@ -95,7 +95,8 @@ struct archive_database::state {
     runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, const document& newer, archive_totals& sum);
     void set_totals(const archive_totals& now);
     [[nodiscard]] runtime::execution_id lowest_id() const;
-    void lower_floors(const document& arriving);
+    // The smallest id of what arrives, and the smallest key that retention will see of it.
+    void lower_floors(runtime::execution_id id, const std::string& retention_key);
     runtime::result<void> raise_lowest();
     runtime::result<retention_step> remove_some(const retention_limits& limits, runtime::utc_time now,
                                                 std::size_t documents_max, archive_sequence durable_through);
