@@ -41,11 +41,12 @@ task<void> reserve_file::begin() {
     there_ = whole;
     size_.set(whole ? static_cast<double>(bytes_) : 0);
     const auto left = co_await disk_.free_bytes(folder_);
-    if (whole && left.has_value() && *left < bytes_ / 2) co_await release();
+    if (whole && left.has_value() && *left < bytes_ / 2 && co_await release()) only_ahead_ = *left >= workable_bytes();
     runtime::spawn(gate_, home_, keep());
 }
 
 task<bool> reserve_file::release() {
+    only_ahead_ = false;
     if (!there_ || releasing_) co_return false;
     releasing_ = true;
     const auto removed = co_await disk_.remove(path());
@@ -79,17 +80,22 @@ task<void> reserve_file::keep() {
     }
 }
 
-// Only where as much again stays free, so that it does not take what it is there to give.
+// Only where as much again stays free, so that it does not take what it is there to give. What a start did not need
+// after all is taken back where it came from: the disk was not full before either.
 task<bool> reserve_file::make() {
     const auto left = co_await disk_.free_bytes(folder_);
-    if (left.has_value() && *left < 2 * bytes_) co_return false;
+    const bool ahead = only_ahead_;
+    const auto wanted = bytes_ + (ahead ? workable_bytes() : bytes_);
+    if (left.has_value() && *left < wanted) co_return false;
     const std::string making = path() + ".new";
     static_cast<void>(co_await disk_.remove(making));
     auto file = co_await disk_.open(making, open_mode::create_new);
     result<void> done;
     if (file.has_error()) done = file.error();
     for (std::uint64_t at = 0; done.has_value() && at < bytes_; at += fill_piece_bytes) {
-        if (stopping_) done = boost::system::errc::make_error_code(boost::system::errc::operation_canceled);
+        // The log may find no space while this takes it.
+        if (stopping_ || only_ahead_ != ahead)
+            done = boost::system::errc::make_error_code(boost::system::errc::operation_canceled);
         if (done.has_value()) done = co_await (*file)->zero_fill(at, std::min(fill_piece_bytes, bytes_ - at));
     }
     if (done.has_value()) done = co_await (*file)->sync();
@@ -103,6 +109,7 @@ task<bool> reserve_file::make() {
     if (released_) runtime::log(runtime::log_level::info, "there is space again: the log's reserve is back", {});
     there_ = true;
     released_ = false;
+    only_ahead_ = false;
     size_.set(static_cast<double>(bytes_));
     co_return true;
 }

@@ -25,6 +25,8 @@ class reserve_file {
 
     // Looks whether it is there, and gives it up at once when hardly any space is left beside it: the start needs some.
     // Makes it, in the background and after `first_after`, where it is missing and there is space for twice its size.
+    // What a start gave up though there was space to work with (an eighth of its size) is made again when as much is
+    // left beside it once every shard has its first segment.
     task<void> begin();
     // The log has found no space. True if that gave some back.
     task<bool> release();
@@ -39,6 +41,8 @@ class reserve_file {
     task<void> keep();
     task<bool> make();
     [[nodiscard]] std::string path() const { return folder_ + "/reserve"; }
+    // Free space that a log can work with for a while.
+    [[nodiscard]] std::uint64_t workable_bytes() const { return bytes_ / 8; }
 
     runtime::shard& home_;
     disk& disk_;
@@ -47,6 +51,7 @@ class reserve_file {
     runtime::milliseconds first_after_;
     std::atomic<bool> there_{false};
     std::atomic<bool> released_{false};
+    bool only_ahead_ = false;  // given up for a start with workable space, and the log has found space ever since
     bool releasing_ = false;
     bool stopping_ = false;
     runtime::counter& released_total_;

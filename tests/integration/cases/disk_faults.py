@@ -181,8 +181,7 @@ def a_disk_that_dies_takes_nothing_acknowledged(context):
 def a_full_disk_is_said_and_heals_by_itself(context):
     server = context.own(executor="noop", flags=["--log.segment_bytes=1MiB", "--archive.flush_bytes=1MiB",
                                                  "--archive.flush_s=1"])
-    # So large that what is posted once there is space again does not fill it: a start with hardly any space takes no work.
-    with SmallDisk(server.home, 320) as disk:
+    with SmallDisk(server.home, 128) as disk:
         server.data = disk.path / "data"
         server.start()
         accepted = [server.client.accept("a") for _ in range(20)]
@@ -197,7 +196,7 @@ def a_full_disk_is_said_and_heals_by_itself(context):
             ballast.unlink()
             freed_at = time.monotonic()
             posters.until(202, timeout_s=30, since=freed_at)
-            time.sleep(0.5)
+            time.sleep(1.0)
         for answer in posters.refused(507):
             refusal(answer, 507, "no_space")
         assert posters.statuses() <= {202, 507, 503}, posters.statuses()

@@ -26,7 +26,8 @@ storage::embedded::directory_options with_reserve() {
     where.partition_bits = 4;
     where.segment_bytes = mib;
     where.small_segment_bytes = 704 * kib;
-    where.reserve_bytes = 4 * mib;
+    where.reserve_bytes = 12 * mib;
+    where.reserve_after_ms = 20;  // the logs have their first segments by then
     return where;
 }
 
@@ -90,6 +91,13 @@ class reserve : public testing::Test {
     void wait(std::function<bool()> holds) {
         rig_.run(0, [&] { return wait_until(holds); });
     }
+    // Durable ones; and there is a reserve.
+    void crash_behind_three_records() {
+        begin();
+        wait([this] { return is_there(); });
+        append([this] { return appended_ >= 3; });
+        rig_.crash([](std::uint64_t) { return 0U; });
+    }
     void leave_space(std::uint64_t bytes) { rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + bytes; }
 
     simulated_embedded_rig rig_{1, with_reserve()};
@@ -101,7 +109,7 @@ class reserve : public testing::Test {
 TEST_F(reserve, is_made_at_the_start_given_up_on_a_full_disk_and_comes_back) {
     begin();
     wait([this] { return is_there(); });
-    EXPECT_EQ(rig_.disk().content(reserve_path).size(), 4 * mib);
+    EXPECT_EQ(rig_.disk().content(reserve_path).size(), 12 * mib);
     EXPECT_FALSE(rig_.log(0).lives_on_reserve());
     leave_space(1500 * kib);
     append([this] { return rig_.log(0).lives_on_reserve(); });
@@ -126,10 +134,7 @@ TEST_F(reserve, is_made_at_the_start_given_up_on_a_full_disk_and_comes_back) {
 }
 
 TEST_F(reserve, lets_a_start_recover_on_a_full_disk) {
-    begin();
-    wait([this] { return is_there(); });
-    append([this] { return appended_ >= 3; });
-    rig_.crash([](std::uint64_t) { return 0U; });
+    crash_behind_three_records();
     leave_space(0);
     begin();
     EXPECT_EQ(replayed_, 3U);
@@ -139,8 +144,33 @@ TEST_F(reserve, lets_a_start_recover_on_a_full_disk) {
     rig_.end_life();
 }
 
+TEST_F(reserve, is_taken_back_behind_a_start_that_did_not_need_it) {
+    crash_behind_three_records();
+    leave_space(1900 * kib);  // workable, but less than half of it
+    begin();
+    EXPECT_EQ(replayed_, 3U);
+    wait([this] { return !rig_.log(0).lives_on_reserve(); });
+    EXPECT_TRUE(is_there());
+    rig_.end_life();
+}
+
+TEST_F(reserve, stays_away_when_the_log_found_no_space_behind_a_start) {
+    crash_behind_three_records();
+    leave_space(600 * kib);  // workable with what recovery frees, but not beside the first segment
+    begin();
+    EXPECT_TRUE(rig_.log(0).lives_on_reserve());
+    append([this] { return listener_.full > 0; });
+    EXPECT_GT(listener_.full, 0);
+    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 18 * mib;
+    rig_.run(0, [] { return runtime::sleep_for(runtime::seconds(10)); });
+    EXPECT_TRUE(rig_.log(0).lives_on_reserve());
+    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 26 * mib;
+    wait([this] { return is_there(); });
+    rig_.end_life();
+}
+
 TEST_F(reserve, is_not_made_where_it_would_take_the_last_space) {
-    leave_space(6 * mib);
+    leave_space(20 * mib);
     begin();
     append([this] { return appended_ >= 3; });
     EXPECT_FALSE(is_there());
@@ -154,11 +184,11 @@ TEST_F(reserve, does_not_come_back_while_there_is_no_space) {
     wait([this] { return is_there(); });
     leave_space(500 * kib);
     append([this] { return rig_.log(0).lives_on_reserve(); });
-    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 6 * mib;
+    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 14 * mib;
     rig_.run(0, [] { return runtime::sleep_for(runtime::seconds(10)); });
     EXPECT_TRUE(rig_.log(0).lives_on_reserve());
     EXPECT_FALSE(is_there());
-    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 10 * mib;
+    rig_.disk().behaviour().space_bytes = rig_.disk().bytes_used() + 26 * mib;
     wait([this] { return is_there(); });
     EXPECT_FALSE(rig_.log(0).lives_on_reserve());
     rig_.end_life();
