@@ -2,6 +2,8 @@
 
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 
 namespace http {
 namespace {
@@ -22,17 +24,36 @@ constexpr std::array<char, 256> make_escapes() {
 }
 constexpr std::array<char, 256> escapes = make_escapes();
 
+// Whether one of eight bytes has an escape: each byte's own top bit says so, and no byte's sum reaches the next one's.
+bool has_escape(std::uint64_t eight) {
+    constexpr std::uint64_t each = 0x0101010101010101;
+    constexpr std::uint64_t low = 0x7F * each;
+    const std::uint64_t top = eight & ~low;
+    const auto differs = [&](std::uint64_t byte) { return ((eight ^ (byte * each)) & low) + low; };
+    const std::uint64_t as_it_is = (((eight & low) + 0x60 * each) & differs('"') & differs('\\') & differs(0x7F)) | top;
+    return (as_it_is & ~low) != ~low;
+}
+
+// Where the first byte from `at` on is that has an escape, or the end.
+std::size_t next_escape(std::string_view text, std::size_t at) {
+    for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+        std::memcpy(&eight, text.data() + at, sizeof eight);
+        if (has_escape(eight)) break;
+    }
+    while (at < text.size() && escapes[static_cast<unsigned char>(text[at])] == 0) ++at;
+    return at;
+}
+
 }  // namespace
 
 void append_escaped(std::string& out, std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::size_t plain = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
+    for (std::size_t plain = 0;;) {
+        const std::size_t at = next_escape(text, plain);
+        out.append(text, plain, at - plain);
+        if (at == text.size()) return;
+        const auto byte = static_cast<unsigned char>(text[at]);
         const char how = escapes[byte];
-        if (how == 0) continue;
-        out.append(text, plain, i - plain);
-        plain = i + 1;
         out.push_back('\\');
         out.push_back(how);
         if (how == 'u') {
@@ -40,8 +61,8 @@ void append_escaped(std::string& out, std::string_view text) {
             out.push_back(digits[byte >> 4]);
             out.push_back(digits[byte & 15]);
         }
+        plain = at + 1;
     }
-    out.append(text, plain, text.size() - plain);
 }
 
 void append_number(std::string& out, std::uint64_t value) {

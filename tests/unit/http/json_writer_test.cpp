@@ -20,6 +20,24 @@ TEST(json_writer, escapes_what_must_be_and_nothing_else) {
     EXPECT_EQ(out, "a\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\\u007f\xc3\xa4");
 }
 
+TEST(json_writer, escapes_every_byte_wherever_it_is) {
+    const auto wanted = [](unsigned byte) {
+        std::string out;
+        append_escaped(out, std::string(1, static_cast<char>(byte)));
+        return out;
+    };
+    for (unsigned byte = 0; byte < 256; ++byte)
+        for (std::size_t at = 0; at < 17; ++at) {
+            std::string text(17, byte == 'a' ? 'b' : 'a');
+            text[at] = static_cast<char>(byte);
+            std::string out;
+            append_escaped(out, text);
+            EXPECT_EQ(out, text.substr(0, at) + wanted(byte) + text.substr(at + 1)) << byte << " at " << at;
+        }
+    for (unsigned byte = 0; byte < 256; ++byte)
+        EXPECT_EQ(wanted(byte).size() > 1, byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7F) << byte;
+}
+
 TEST(json_writer, writes_numbers_at_their_ends) {
     std::string out;
     json_writer json(out);
