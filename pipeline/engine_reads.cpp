@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "pipeline/engine_service.hpp"
-#include "runtime/submit.hpp"
 
 namespace pipeline {
 namespace {
@@ -134,10 +133,7 @@ class archived_subscription final : public subscription {
 }  // namespace
 
 task<outcome<execution_view>> engine_service::find(principal who, execution_id id) {
-    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
-        return home->find_here(std::move(who), id);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::find_here, std::move(who), id);
 }
 
 task<outcome<execution_view>> engine_service::find_here(principal who, execution_id id) {
@@ -155,10 +151,7 @@ task<outcome<execution_view>> engine_service::find_here(principal who, execution
 }
 
 task<outcome<bool>> engine_service::wait_for_end(principal who, execution_id id, runtime::steady_time deadline) {
-    auto there = [home = &engine_of(id), who = std::move(who), id, deadline]() mutable {
-        return home->wait_here(std::move(who), id, deadline);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::wait_here, std::move(who), id, deadline);
 }
 
 task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, runtime::steady_time deadline) {
@@ -172,6 +165,7 @@ task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, ru
         const bool changed = co_await e->changed.wait_until(deadline);
         if (!changed || (draining_ && stop_.stop_requested())) co_return false;
     }
+    if (is_committed(*e)) co_return true;
     const auto committed = co_await after_commit(e);
     if (!committed) co_return committed.error();
     co_return true;
@@ -179,10 +173,7 @@ task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, ru
 
 task<outcome<std::optional<result_view>>> engine_service::result_in_time(principal who, execution_id id,
                                                                          runtime::steady_time deadline) {
-    auto there = [home = &engine_of(id), who = std::move(who), id, deadline]() mutable {
-        return home->result_in_time_here(std::move(who), id, deadline);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::result_in_time_here, std::move(who), id, deadline);
 }
 
 task<outcome<std::optional<result_view>>> engine_service::result_in_time_here(principal who, execution_id id,
@@ -198,10 +189,7 @@ task<outcome<std::optional<result_view>>> engine_service::result_in_time_here(pr
 }
 
 task<outcome<result_view>> engine_service::result_of(principal who, execution_id id) {
-    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
-        return home->result_here(std::move(who), id);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::result_here, std::move(who), id);
 }
 
 task<outcome<result_view>> engine_service::result_here(principal who, execution_id id) {
@@ -214,8 +202,10 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
         if (!e->is_ended()) {
             co_return not_finished();
         }
-        const auto committed = co_await after_commit(e);
-        if (!committed) co_return committed.error();
+        if (!is_committed(*e)) {
+            const auto committed = co_await after_commit(e);
+            if (!committed) co_return committed.error();
+        }
         out.verdict = *e->verdict;
         out.lang = e->spec.lang;
         out.lang_version = e->spec.lang_version;
@@ -252,10 +242,7 @@ task<outcome<result_view>> engine_service::result_here(principal who, execution_
 }
 
 task<outcome<std::string>> engine_service::artifact_of(principal who, execution_id id, std::uint32_t number) {
-    auto there = [home = &engine_of(id), who = std::move(who), id, number]() mutable {
-        return home->artifact_here(std::move(who), id, number);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::artifact_here, std::move(who), id, number);
 }
 
 task<outcome<std::string>> engine_service::artifact_here(principal who, execution_id id, std::uint32_t number) {

@@ -6,7 +6,6 @@
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
-#include "runtime/submit.hpp"
 
 namespace pipeline {
 
@@ -161,7 +160,7 @@ task<void> engine_service::stop() {
     co_await gate_.close();
 }
 
-runtime::shard& engine_service::home_of(execution_id id) { return shard_of(id); }
+runtime::shard& engine_service::home_of(execution_id id) { return *map_.shards[owner_of(id)]; }
 engine& engine_service::on(runtime::shard& home) { return *map_.engines[home.id()]; }
 bool engine_service::ready() const { return open_ && !draining_ && !state_.journal.room_for_new_work(); }
 std::string engine_service::describe() const {
@@ -178,11 +177,7 @@ runtime::slot engine_service::own_slot() {
 task<outcome<accepted>> engine_service::execute(principal who, script_request request, std::optional<idempotency> key) {
     const runtime::slot slot = key ? digest_of(who, execute_route, key->key).home : own_slot();
     const std::size_t owner = map_.owner_of(slot);
-    auto there = [home = map_.engines[owner], slot, who = std::move(who), request = std::move(request),
-                  key = std::move(key)]() mutable {
-        return home->execute_here(std::move(who), std::move(request), std::move(key), slot);
-    };
-    co_return co_await runtime::submit(*map_.shards[owner], std::move(there));
+    return at_home(owner, &engine_service::execute_here, std::move(who), std::move(request), std::move(key), slot);
 }
 
 failure engine_service::limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail) {
@@ -317,8 +312,13 @@ task<outcome<accepted>> engine_service::replay_here(principal who, key_table::en
     co_return accepted{bound.execution, view->status, true};
 }
 
+bool engine_service::is_committed(const execution& e) const {
+    return runtime::planted(runtime::planted_bug::read_before_commit) ||
+           state_.journal.is_durable(e.partition, e.last_offset);
+}
+
 task<outcome<void>> engine_service::after_commit(std::shared_ptr<execution> e) {
-    if (runtime::planted(runtime::planted_bug::read_before_commit)) co_return outcome<void>();
+    if (is_committed(*e)) co_return outcome<void>();
     const auto committed = co_await state_.journal.durable(e->partition, e->last_offset);
     if (!committed) co_return storage_failure(committed.error());
     co_return outcome<void>();
@@ -342,10 +342,7 @@ task<outcome<summary>> engine_service::archived(principal who, execution_id id) 
 }
 
 task<outcome<void>> engine_service::cancel(principal who, execution_id id) {
-    auto there = [home = &engine_of(id), who = std::move(who), id]() mutable {
-        return home->cancel_here(std::move(who), id);
-    };
-    co_return co_await runtime::submit(shard_of(id), std::move(there));
+    return at_home(owner_of(id), &engine_service::cancel_here, std::move(who), id);
 }
 
 task<outcome<void>> engine_service::cancel_here(principal who, execution_id id) {

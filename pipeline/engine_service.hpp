@@ -2,6 +2,7 @@
 // what is durable.
 #pragma once
 
+#include <type_traits>
 #include <vector>
 
 #include "pipeline/engine.hpp"
@@ -12,6 +13,7 @@
 #include "pipeline/user_limit/borrower.hpp"
 #include "pipeline/user_limit/lender.hpp"
 #include "runtime/gate.hpp"
+#include "runtime/submit.hpp"
 
 namespace pipeline {
 
@@ -70,8 +72,17 @@ class engine_service final : public engine {
     [[nodiscard]] letters::letter_office& letters() { return state_.letters; }
 
   private:
-    engine_service& engine_of(execution_id id) const { return *map_.engines[map_.owner_of(id.home())]; }
-    runtime::shard& shard_of(execution_id id) const { return *map_.shards[map_.owner_of(id.home())]; }
+    [[nodiscard]] std::size_t owner_of(execution_id id) const { return map_.owner_of(id.home()); }
+    // Calls the member of the engine of shard `owner`, there. Where that is this one, without a hop's coroutines.
+    template <class R, class... Parameters>
+    task<R> at_home(std::size_t owner, task<R> (engine_service::*member)(Parameters...),
+                    std::type_identity_t<Parameters>... with) {
+        if (map_.engines[owner] == this) return (this->*member)(std::move(with)...);
+        auto there = [home = map_.engines[owner], member, ... with = std::move(with)]() mutable {
+            return (home->*member)(std::move(with)...);
+        };
+        return runtime::submit(*map_.shards[owner], std::move(there));
+    }
     runtime::slot own_slot();
 
     // On the home shard.
@@ -99,6 +110,8 @@ class engine_service final : public engine {
     std::shared_ptr<execution> open_one(const principal& who, execution_id id) const;
     task<outcome<summary>> archived(principal who, execution_id id);
     task<failure> vanished(principal who, execution_id id);
+    // What is true of it already needs no wait, and no coroutine for it.
+    [[nodiscard]] bool is_committed(const execution& e) const;
     task<outcome<void>> after_commit(std::shared_ptr<execution> e);
 
     task<void> maintain();

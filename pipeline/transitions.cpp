@@ -161,7 +161,7 @@ task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
 }
 
 task<result<void>> transitions::start(std::shared_ptr<execution> e) {
-    co_return co_await append(std::move(e), record_type::started, 1, {});
+    return append(std::move(e), record_type::started, 1, {});
 }
 
 task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
@@ -173,7 +173,7 @@ task<result<void>> transitions::output(std::shared_ptr<execution> e, output_reco
 
 task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attempt_ended_record what) {
     std::string payload = encode(what);
-    co_return co_await append(std::move(e), record_type::attempt_ended, 2, std::move(payload));
+    return append(std::move(e), record_type::attempt_ended, 2, std::move(payload));
 }
 
 task<result<artifact_pieces>> transitions::put_artifact(std::shared_ptr<execution> e, std::string bytes) {

@@ -26,8 +26,10 @@ class recorder final : public worker::observer {
 
     // The end of both streams: what still waited for the rest of a character.
     task<void> finish() {
-        co_await record(output_stream::standard_output, framer_of(output_stream::standard_output).finish());
-        co_await record(output_stream::standard_error, framer_of(output_stream::standard_error).finish());
+        for (const auto stream : {output_stream::standard_output, output_stream::standard_error}) {
+            auto frames = framer_of(stream).finish();
+            if (!frames.empty()) co_await record(stream, std::move(frames));
+        }
     }
 
     [[nodiscard]] bool truncated(output_stream stream) { return framer_of(stream).truncated(); }
@@ -62,13 +64,11 @@ class recorder final : public worker::observer {
     runtime::error_code failure_;
 };
 
-// The script, the standard input or the files: as accepted_record::payloads() has them.
-task<result<std::string>> bytes_of(pipeline::shard_state& state, std::shared_ptr<execution> e, std::size_t which) {
+// One of accepted_record::payloads() that is a blob.
+task<result<std::string>> read_blob(pipeline::shard_state& state, std::shared_ptr<execution> e, std::size_t which) {
     while (true) {
-        const auto& what = *e->spec.payloads()[which];
-        if (!what.is_blob()) co_return what.inline_bytes;
         const std::uint32_t renewals = e->renewals;
-        auto bytes = co_await state.blobs.get(e->partition, what.blob);
+        auto bytes = co_await state.blobs.get(e->partition, e->spec.payloads()[which]->blob);
         // Written again at another place while we read: what lay here may be gone.
         if (bytes || e->renewals == renewals) co_return bytes;
     }
@@ -100,15 +100,21 @@ bool cut_files(const std::vector<pipeline::accepted_record::file>& files, const 
 }
 
 task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
-    auto script = co_await bytes_of(state, e, 0);
-    if (!script) co_return script.error();
-    auto standard_input = co_await bytes_of(state, e, 1);
-    if (!standard_input) co_return standard_input.error();
-    auto files = co_await bytes_of(state, e, 2);
-    if (!files) co_return files.error();
+    std::array<std::string, pipeline::request_payloads> bytes;
+    for (std::size_t which = 0; which < bytes.size(); ++which) {
+        const auto& payload = *e->spec.payloads()[which];
+        if (!payload.is_blob()) {
+            bytes[which] = payload.inline_bytes;
+            continue;
+        }
+        auto read = co_await read_blob(state, e, which);
+        if (!read) co_return read.error();
+        bytes[which] = std::move(*read);
+    }
+    auto& [script, standard_input, files] = bytes;
     const auto& more = e->spec.more();
     worker::launch_request out;
-    if (!cut_files(more.files, *files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
+    if (!cut_files(more.files, files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
     out.outputs = more.outputs;
     out.cold = e->spec.cold_start;
     out.output_each_max = pipeline::artifact_bytes_max;
@@ -117,9 +123,9 @@ task<result<worker::launch_request>> make_request(pipeline::shard_state& state, 
     out.attempt = e->attempt;
     out.lang = e->spec.lang;
     out.lang_version = e->spec.lang_version;
-    out.script = std::move(*script);
+    out.script = std::move(script);
     out.args = more.args;
-    out.standard_input = std::move(*standard_input);
+    out.standard_input = std::move(standard_input);
     out.limits = limits_of(e->spec.limits);
     out.live_input = e->input;
     out.network = e->spec.more().network;
