@@ -375,7 +375,11 @@ TEST_F(warm, pools_follow_demand_and_shrink) {
         usleep(100'000);
         rests = std::ranges::all_of(host.pools(), [](const auto& p) { return p.wanted <= 1 && p.ready <= 1; });
     }
-    EXPECT_TRUE(rests);
+    std::string pools;
+    for (const auto& p : host.pools())
+        pools += std::to_string(p.number) + ": " + std::to_string(p.wanted) + " wanted, " + std::to_string(p.ready) +
+                 " ready; ";
+    EXPECT_TRUE(rests) << pools;
     EXPECT_LE(waiting_boxes(), host.pools().size());
 }
 

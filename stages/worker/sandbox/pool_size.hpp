@@ -30,6 +30,7 @@ class pool_size {
     std::size_t most_;
     std::size_t wanted_ = 0;
     std::size_t fewest_ = 0;  // that were ready since the interval began
+    bool idle_ = true;        // nobody has asked since then
     std::int64_t interval_end_ns_ = 0;
 };
 

@@ -54,6 +54,20 @@ TEST(pool_size, without_demand_it_shrinks_to_its_resting_size_in_ten_seconds) {
     }
 }
 
+// As after a failure, when the pool rests before it fills again.
+TEST(pool_size, a_pool_that_fills_late_shrinks_as_early) {
+    pool_size size(1, 4);
+    const std::int64_t begin = 10 * second;
+    for (int i = 0; i < 100; ++i) size.asked(0, begin);
+    std::int64_t now = begin;
+    for (std::size_t ready = 0; size.due_ns() != INT64_MAX; ready = size.wanted()) {
+        now = size.due_ns();
+        size.look(ready, now);
+    }
+    EXPECT_EQ(size.wanted(), 1U);
+    EXPECT_LE(now - begin, 10 * second);
+}
+
 TEST(pool_size, what_is_asked_for_again_and_again_stays) {
     pool_size size(1, 8);
     std::int64_t now = 10 * second;
