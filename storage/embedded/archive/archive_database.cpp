@@ -123,6 +123,8 @@ result<archive_sequence> archive_database::start_flush() {
         if (status.ok()) state_->listener->resumed();
     }
     if (status.ok()) status = state_->db->Flush(flush_options(false));
+    // Writes are stopped until one of the flushes under way has ended: as a write would, this waits for it.
+    if (status.IsTryAgain()) status = state_->db->Flush(flush_options(true));
     if (!status.ok()) return state_->fail(status);
     return through;
 }

@@ -134,6 +134,17 @@ TEST(archive_database, looking_writes_no_file_again) {
     EXPECT_EQ(a.settled_files(), before);
 }
 
+// With three memtables on their way to disk RocksDB stops writes, and refuses to be told to flush.
+TEST(archive_database, a_flush_begins_while_writes_are_stopped) {
+    small_archive a;
+    for (std::uint64_t at = 1; at <= 1000; ++at) {
+        a.write(at, at);
+        const auto begun = a.database->start_flush();
+        ASSERT_TRUE(begun.has_value()) << at << ": " << begun.error().message();
+    }
+    a.make_durable();
+}
+
 TEST(archive_database, retention_stops_at_what_no_flush_has_passed) {
     small_archive a;
     a.write(1, 100);
