@@ -13,7 +13,6 @@ namespace asio = boost::asio;
 using runtime::error_code;
 using runtime::steady_time;
 using runtime::task;
-using runtime::use_task;
 
 namespace {
 
@@ -69,9 +68,7 @@ void wire::fire() {
 task<std::size_t> wire::read_some(char* room, std::size_t size, steady_time deadline) {
     const bool limited = deadline != steady_time::never();
     if (limited) set_deadline(deadline);
-    error_code ec;
-    const std::size_t count =
-        co_await socket_.async_read_some(asio::buffer(room, size), asio::redirect_error(use_task, ec));
+    const auto [ec, count] = co_await socket_.async_read_some(asio::buffer(room, size), runtime::in_place);
     if (limited) deadline_ = steady_time::never();
     sent_in_a_row_ = 0;
     if (count > 0) expired_ = false;
@@ -104,8 +101,7 @@ task<bool> wire::write(std::string_view bytes, runtime::nanoseconds idle) {
             continue;
         }
         set_deadline(home_.time().steady() + idle);
-        error_code ec;
-        co_await socket_.async_wait(tcp_socket::wait_write, asio::redirect_error(use_task, ec));
+        const auto [ec] = co_await socket_.async_wait(tcp_socket::wait_write, runtime::in_place);
         deadline_ = steady_time::never();
         if (ec) co_return false;
     }

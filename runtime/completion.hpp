@@ -1,15 +1,15 @@
 // A suspended operation's continuation, to be stored and called later.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <optional>
 #include <utility>
+
+#include "runtime/base/unique_function.hpp"
 
 namespace runtime {
 
-// asio::any_completion_handler that may live in containers: Boost 1.81's move assignment of it recurses without end, so
-// assignment destroys and constructs. Called at most once.
+// Called at most once, on the shard of the task that waits: no executor is asked. Not asio::any_completion_handler,
+// which allocates for every operation, and whose move assignment of Boost 1.81 recurses without end.
 template <class Signature>
 class completion;
 
@@ -19,36 +19,19 @@ class completion<void(Arguments...)> {
     completion() = default;
     template <class Handler>
         requires(!std::is_same_v<std::remove_cvref_t<Handler>, completion>)
-    completion(Handler&& handler) : handler_(std::in_place, std::forward<Handler>(handler)) {}  // NOLINT: as its base
-    completion(completion&& other) noexcept { take(other); }
-    completion& operator=(completion&& other) noexcept {
-        if (this != &other) {
-            handler_.reset();
-            take(other);
-        }
-        return *this;
-    }
-    completion(const completion&) = delete;
-    completion& operator=(const completion&) = delete;
-    ~completion() = default;
+    completion(Handler&& handler)  // NOLINT(google-explicit-constructor): as std::function
+        : slot_(boost::asio::get_associated_cancellation_slot(handler)), handler_(std::forward<Handler>(handler)) {}
 
     void operator()(Arguments... arguments) {
-        auto handler = std::move(*handler_);
-        handler_.reset();
-        std::move(handler)(std::forward<Arguments>(arguments)...);
+        auto handler = std::move(handler_);
+        handler(std::forward<Arguments>(arguments)...);
     }
     // Through which the waiting task is cancelled.
-    [[nodiscard]] boost::asio::cancellation_slot cancellation_slot() const {
-        return boost::asio::get_associated_cancellation_slot(*handler_);
-    }
+    [[nodiscard]] boost::asio::cancellation_slot cancellation_slot() const { return slot_; }
 
   private:
-    void take(completion& other) noexcept {
-        if (!other.handler_) return;
-        handler_.emplace(std::move(*other.handler_));
-        other.handler_.reset();
-    }
-    std::optional<boost::asio::any_completion_handler<void(Arguments...)>> handler_;
+    boost::asio::cancellation_slot slot_;
+    unique_function<void(Arguments...), 2 * sizeof(void*)> handler_;  // the frame, and where the result goes
 };
 
 }  // namespace runtime

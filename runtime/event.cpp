@@ -1,9 +1,7 @@
 #include "runtime/event.hpp"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -22,11 +20,6 @@ void resume_later(shard& home, Handler handler, error_code why) {
 
 }  // namespace
 
-task<void> event::wait() {
-    auto start = [this](auto resume) { enlist(std::move(resume)); };
-    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void(error_code)>(start, use_task);
-}
-
 task<bool> event::wait_until(steady_time deadline) {
     if (deadline == steady_time::never()) {
         co_await wait();
@@ -39,8 +32,7 @@ task<bool> event::wait_until(steady_time deadline) {
             home_.timers().add(deadline, [this, number = next_number_] { resume_one(number, asio::error::timed_out); });
         enlist(std::move(resume));
     };
-    auto token = asio::as_tuple(use_task);
-    const auto [why] = co_await asio::async_initiate<decltype(token), void(error_code)>(start, token);
+    const auto [why] = co_await operation_as_tuple<void(error_code)>(start);
     home_.timers().cancel(*ticket);
     if (why == asio::error::timed_out) co_return false;
     if (why) throw boost::system::system_error(why);

@@ -23,7 +23,9 @@ class event {
     event& operator=(const event&) = delete;
 
     // Resumes after the next notify_all(); throws operation_aborted when the waiting task is cancelled.
-    task<void> wait();
+    [[nodiscard]] auto wait() {
+        return operation<void(error_code)>([this](auto resume) { enlist(std::move(resume)); });
+    }
     // The same, but returns false when the deadline comes first.
     task<bool> wait_until(steady_time deadline);
     // Waiters are resumed by way of the ready list, in the order in which they came; never inside this call.

@@ -1,7 +1,6 @@
 // offload(), included by shard.hpp.
 #pragma once
 
-#include <boost/asio/async_result.hpp>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -43,7 +42,7 @@ auto offload(F function) -> task<std::invoke_result_t<F&>> {
             resume_here();
         });
     };
-    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+    co_await operation<void()>(start);
     const std::unique_ptr<state> done(shared);
     if (done->error) std::rethrow_exception(done->error);
     if constexpr (!std::is_void_v<R>) co_return std::move(*done->value);

@@ -60,14 +60,15 @@ void background_task_failed(const std::exception_ptr& why) {
 
 namespace {
 
-// co_spawn begins a task inside its own call when that comes from the task's shard; this one begins it a turn later.
+// co_spawn begins a task inside its own call when that comes from the task's shard; spawn() begins it a turn later.
+// With a slot it can be cancelled from now on.
 task<void> begin_later(shard& home, task<void> work) {
     auto start = [&home](auto resume) {
         executor(home).require(asio::execution::blocking.never).execute([resume = std::move(resume)]() mutable {
             std::move(resume)();
         });
     };
-    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+    co_await operation<void()>(start);
     co_await std::move(work);
 }
 
@@ -75,9 +76,10 @@ task<void> begin_later(shard& home, task<void> work) {
 
 bool spawn(gate& owner, shard& home, task<void> work) {
     if (owner.closed()) return false;
-    gate::hold hold(owner);
-    asio::co_spawn(executor(home), begin_later(home, std::move(work)),
-                   [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); });
+    home.post([&home, hold = gate::hold(owner), work = std::move(work)]() mutable {
+        asio::co_spawn(executor(home), std::move(work),
+                       [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); });
+    });
     return true;
 }
 

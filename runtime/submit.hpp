@@ -121,7 +121,7 @@ auto submit(shard& to, F function) -> task<typename detail::unwrap_task<std::inv
             }
         });
     };
-    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+    co_await operation<void()>(start);
     const std::unique_ptr<call_type> done(raw);
     if (done->answer.error) std::rethrow_exception(done->answer.error);
     if constexpr (!std::is_void_v<R>) co_return std::move(*done->answer.value);

@@ -1,6 +1,5 @@
 #include "runtime/timer.hpp"
 
-#include <boost/asio/async_result.hpp>
 #include <memory>
 
 #include "runtime/event.hpp"
@@ -39,7 +38,7 @@ task<void> yield() {
             std::move(resume)();
         });
     };
-    co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void()>(start, use_task);
+    co_await operation<void()>(start);
 }
 
 task<void> sleep_until(steady_time deadline) {

@@ -1,11 +1,11 @@
 #include "storage/simulated/disk.hpp"
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <cerrno>
 #include <list>
 #include <set>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/completion.hpp"
 #include "storage/simulated/medium.hpp"
 
 namespace storage::simulated {
@@ -26,7 +26,7 @@ std::string folder_prefix(const std::string& folder) {
 struct call {
     runtime::shard& home;
     std::function<error_code()> take_effect;
-    std::optional<boost::asio::any_completion_handler<void(error_code)>> resume;
+    runtime::completion<void(error_code)> resume;
     // Of a durable write only: what a crash may leave of it.
     std::shared_ptr<inode> target;
     std::uint64_t position = 0;
@@ -82,18 +82,17 @@ void start(const shared_state& state, std::shared_ptr<call> one) {
         std::erase(state->in_flight, one);
         state->note(*one);
         const error_code answer = one->take_effect();
-        one->home.post([resume = std::move(*one->resume), answer]() mutable { std::move(resume)(answer); });
+        one->home.post([resume = std::move(one->resume), answer]() mutable { resume(answer); });
     });
 }
 
 task<result<void>> perform(shared_state state, std::shared_ptr<call> one) {
     auto begin = [&state, &one](auto resume) {
-        one->resume.emplace(std::move(resume));
+        one->resume = std::move(resume);
         start(state, one);
     };
     try {
-        co_await runtime::asio::async_initiate<const runtime::asio::use_awaitable_t<runtime::executor>,
-                                               void(error_code)>(begin, runtime::use_task);
+        co_await runtime::operation<void(error_code)>(begin);
     } catch (const boost::system::system_error& failure) {
         co_return failure.code();
     }

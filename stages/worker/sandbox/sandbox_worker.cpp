@@ -146,7 +146,7 @@ task<void> sandbox_worker::stop() {
 task<bool> sandbox_worker::wait_for_broker() {
     const auto deadline = home_.time().steady() + options_.broker_wait;
     while (!broker_ && !stopping_.stop_requested() && home_.time().steady() < deadline)
-        static_cast<void>(co_await runtime::with_deadline(deadline, broker_changed_.wait()));
+        static_cast<void>(co_await broker_changed_.wait_until(deadline));
     co_return broker_.has_value() && !stopping_.stop_requested();
 }
 

@@ -61,19 +61,18 @@ void thread_writer::done(job* which) {
     home_.expected_work_came();
     hand_over();
     // Last, since the resumed task may destroy this object.
-    auto resume = std::move(*which->resume);
-    std::move(resume)();
+    auto resume = std::move(which->resume);
+    resume();
 }
 
 runtime::task<int> thread_writer::write(int file, std::span<const std::byte> bytes, std::uint64_t position) {
     job mine{file, bytes, position};
     auto begin = [this, &mine](auto resume) {
-        mine.resume.emplace(std::move(resume));
+        mine.resume = std::move(resume);
         waiting_.push_back(&mine);
         hand_over();
     };
-    co_await runtime::asio::async_initiate<const runtime::asio::use_awaitable_t<runtime::executor>, void()>(
-        begin, runtime::use_task);
+    co_await runtime::operation<void()>(begin);
     co_return mine.answer;
 }
 

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/any_completion_handler.hpp>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <span>
 #include <thread>
 
+#include "runtime/completion.hpp"
 #include "runtime/shard.hpp"
 #include "runtime/task.hpp"
 
@@ -33,7 +32,7 @@ class thread_writer {
         std::span<const std::byte> bytes;
         std::uint64_t position;
         int answer = 0;
-        std::optional<boost::asio::any_completion_handler<void()>> resume;
+        runtime::completion<void()> resume;
     };
 
     void run();

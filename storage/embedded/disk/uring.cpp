@@ -91,8 +91,8 @@ std::size_t uring::reap() {
         --in_flight_;
         home_.expected_work_came();
         ++count;
-        auto resume = std::move(*op->resume);
-        std::move(resume)(answer);
+        auto resume = std::move(op->resume);
+        resume(answer);
         if (*alive == nullptr) break;
     }
     return count;
@@ -101,11 +101,10 @@ std::size_t uring::reap() {
 task<int> uring::run(transfer what) {
     operation op;
     auto begin = [this, &what, &op](auto resume) {
-        op.resume.emplace(std::move(resume));
+        op.resume = std::move(resume);
         start(what, op);
     };
-    co_return co_await runtime::asio::async_initiate<const runtime::asio::use_awaitable_t<runtime::executor>,
-                                                     void(int)>(begin, runtime::use_task);
+    co_return co_await runtime::operation<void(int)>(begin);
 }
 
 task<int> uring::write(int file, std::span<const std::byte> bytes, std::uint64_t position, bool durable) {

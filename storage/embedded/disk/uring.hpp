@@ -2,14 +2,13 @@
 // their completions are seen without a wake-up while the shard is awake.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "runtime/base/result.hpp"
+#include "runtime/completion.hpp"
 #include "runtime/shard.hpp"
 #include "runtime/task.hpp"
 
@@ -35,7 +34,7 @@ class uring {
   private:
     // Lives in the frame of the waiting task.
     struct operation {
-        std::optional<boost::asio::any_completion_handler<void(int)>> resume;
+        runtime::completion<void(int)> resume;
     };
 
     uring(runtime::shard& home, std::unique_ptr<io_uring> ring, int wake_up);

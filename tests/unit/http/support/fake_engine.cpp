@@ -64,8 +64,8 @@ class fake_subscription final : public pipeline::subscription {
     task<outcome<batch>> next(std::size_t bytes_max, runtime::steady_time deadline) override {
         batch out;
         while (next_ == from_.events.size()) {
-            const auto woken = co_await runtime::with_deadline(deadline, from_.changed.wait());
-            if (woken.has_error()) co_return out;
+            const bool woken = co_await from_.changed.wait_until(deadline);
+            if (!woken) co_return out;
         }
         std::size_t bytes = 0;
         while (next_ < from_.events.size() && bytes < bytes_max) {
@@ -241,8 +241,8 @@ task<outcome<bool>> wait_there(fake_store* store, execution_id id, runtime::stea
     if (it == store->executions.end()) co_return fail(failure_code::not_found);
     auto& one = *it->second;
     while (!one.verdict) {
-        const auto woken = co_await runtime::with_deadline(deadline, one.changed.wait());
-        if (woken.has_error()) co_return outcome<bool>(false);
+        const bool woken = co_await one.changed.wait_until(deadline);
+        if (!woken) co_return outcome<bool>(false);
     }
     co_return outcome<bool>(true);
 }
