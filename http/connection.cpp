@@ -150,51 +150,63 @@ task<bool> connection::serve() {
     const front_door::head_view early(head_, in_.base());
     choose_request_id(&early);
     auto found = match(head_.verb, early.path());
-    if (head_.has_body()) {
-        refusal_ = decoder_.begin(head_);
-        const bool wanted = found.found != nullptr && found.found->takes_body;
-        if (refusal_ == refusal::none && !wanted &&
-            (head_.expects_continue || !head_.content_length || in_.view().size() < next_ + head_.content_length)) {
-            // Nobody wants this body, so nobody waits for it: answer, and end the connection behind it.
-            keep_alive_ = false;
-        } else if (refusal_ == refusal::none) {
-            bool ended = false;
-            if (!co_await read_body(ended) && ended) co_return false;
-        }
-        if (refusal_ != refusal::none) {
-            co_await refuse(refusal_);
-            co_return false;
-        }
-    }
+    auto body = head_.has_body() ? begin_body(found) : body_state::complete;
+    if (body == body_state::more) body = co_await read_body();
+    if (body == body_state::refused) co_await refuse(refusal_);
+    if (body != body_state::complete) co_return false;
     // The buffer may have moved with the body; from here on it rests.
     const front_door::head_view head(head_, in_.base());
     const auto& who = owner_.who().authenticate(head);
     request asked(head, body_, request_id_, who, *this);
     asked.parameters = std::move(found.parameters);
-    auto made = co_await handle(asked, found);
+    response made;
+    try {
+        made = found.found == nullptr ? no_route(found, head.path()) : co_await found.found->run(here, asked);
+    } catch (const std::exception& failure) {
+        made = broken(found, failure.what());
+    }
     if (made.stream && head_.verb == front_door::method::get) co_return co_await prepare_stream(std::move(made), who);
-    co_return co_await answer(std::move(made));
+    const auto left = begin_answer(made);
+    if (left.none()) co_return keep_alive_;
+    co_return co_await finish_answer(std::move(made), left);
 }
 
-// False if it was refused (refusal_ says why) or the client has gone (`ended`).
-task<bool> connection::read_body(bool& ended) {
+connection::body_state connection::begin_body(const route_match& found) {
+    refusal_ = decoder_.begin(head_);
+    if (refusal_ != refusal::none) return body_state::refused;
+    const bool wanted = found.found != nullptr && found.found->takes_body;
+    const bool is_here = head_.content_length && in_.view().size() >= next_ + head_.content_length;
+    if (!wanted && (head_.expects_continue || !is_here)) {
+        // Nobody wants this body, so nobody waits for it: answer, and end the connection behind it.
+        keep_alive_ = false;
+        return body_state::complete;
+    }
+    body_.reserve(std::min<std::uint64_t>(head_.content_length, body_read_bytes) + json_padding);
+    return decode_body();
+}
+
+// What of the body is in the buffer.
+connection::body_state connection::decode_body() {
+    const auto state = decoder_.decode(in_.view().substr(next_), body_);
+    next_ += decoder_.consumed();
+    if (!grow_body_charge()) refusal_ = refusal::too_many_bodies;
+    if (state == front_door::body_decoder::state::refused) refusal_ = decoder_.why();
+    if (refusal_ != refusal::none) return body_state::refused;
+    return state == front_door::body_decoder::state::complete ? body_state::complete : body_state::more;
+}
+
+// Behind decode_body(), as long as there is more of it. Where it is refused refusal_ says why.
+task<connection::body_state> connection::read_body() {
     auto& here = owner_.here();
     const auto& limits = here.config.limits;
-    const std::size_t head_size = next_;
+    const std::size_t head_size = parser_.consumed();
     const auto begin = here.home.time().steady();
-    body_.reserve(std::min<std::uint64_t>(head_.content_length, body_read_bytes) + json_padding);
-    bool must_ask = head_.expects_continue;
+    if (head_.expects_continue && next_ == head_size) {
+        const bool asked =
+            co_await wire_.write("HTTP/1.1 100 Continue\r\n\r\n", milliseconds(limits.write_deadline_ms));
+        if (!asked) co_return body_state::ended;
+    }
     while (true) {
-        const auto state = decoder_.decode(in_.view().substr(next_), body_);
-        next_ += decoder_.consumed();
-        if (!grow_body_charge()) refusal_ = refusal::too_many_bodies;
-        if (state == front_door::body_decoder::state::refused) refusal_ = decoder_.why();
-        if (refusal_ != refusal::none) co_return false;
-        if (state == front_door::body_decoder::state::complete) co_return true;
-        if (must_ask && next_ == head_size && body_.empty()) {
-            if (!co_await wire_.write("HTTP/1.1 100 Continue\r\n\r\n", milliseconds(limits.write_deadline_ms))) break;
-        }
-        must_ask = false;
         // Everything behind the head was used: it makes room for more.
         in_.truncate(head_size);
         next_ = head_size;
@@ -206,14 +218,14 @@ task<bool> connection::read_body(bool& ended) {
         in_.make_room(std::clamp<std::size_t>(wanted, read_bytes_min, body_read_bytes));
         const auto count = co_await wire_.read_some(in_.room(), in_.make_room(1), deadline);
         in_.filled(count);
-        if (count > 0) continue;
-        if (!wire_.expired()) break;
-        here.limit_reached("http.body_deadline_ms");
-        refusal_ = refusal::request_timeout;
-        co_return false;
+        if (count == 0) break;
+        const auto state = decode_body();
+        if (state != body_state::more) co_return state;
     }
-    ended = true;
-    co_return false;
+    if (!wire_.expired()) co_return body_state::ended;
+    here.limit_reached("http.body_deadline_ms");
+    refusal_ = refusal::request_timeout;
+    co_return body_state::refused;
 }
 
 bool connection::grow_body_charge() {
@@ -224,28 +236,23 @@ bool connection::grow_body_charge() {
     return true;
 }
 
-task<response> connection::handle(const request& asked, const route_match& found) {
-    if (found.found == nullptr) {
-        if (found.allow.empty() && asked.head.path() != "*") {
-            const problem why("not_found", "there is nothing at this path");
-            co_return problem_response(why, request_id_);
-        }
-        if (head_.verb == front_door::method::options)
-            co_return allow_response(found.allow.empty() ? "GET, HEAD, POST, OPTIONS" : found.allow);
-        problem why("method_not_allowed", {});
-        why.allow = found.allow;
-        co_return problem_response(why, request_id_);
+response connection::no_route(const route_match& found, std::string_view path) const {
+    if (found.allow.empty() && path != "*") {
+        const problem why("not_found", "there is nothing at this path");
+        return problem_response(why, request_id_);
     }
-    std::string broken;
-    try {
-        co_return co_await found.found->run(owner_.here(), asked);
-    } catch (const std::exception& failure) {
-        broken = failure.what();
-    }
+    if (head_.verb == front_door::method::options)
+        return allow_response(found.allow.empty() ? "GET, HEAD, POST, OPTIONS" : found.allow);
+    problem why("method_not_allowed", {});
+    why.allow = found.allow;
+    return problem_response(why, request_id_);
+}
+
+response connection::broken(const route_match& found, const char* why) const {
     runtime::log(runtime::log_level::error, "a request failed",
-                 {{"route", found.found->name}, {"request_id", request_id_}, {"why", broken}});
-    const problem why("internal", {});
-    co_return problem_response(why, request_id_);
+                 {{"route", found.found->name}, {"request_id", request_id_}, {"why", why}});
+    const problem internal("internal", {});
+    return problem_response(internal, request_id_);
 }
 
 answer_frame connection::frame_of(const response& what) {
@@ -273,6 +280,13 @@ bool connection::charge_answer(const response& what) {
 
 // True if the connection goes on.
 task<bool> connection::answer(response what) {
+    const auto left = begin_answer(what);
+    if (left.none()) co_return keep_alive_;
+    co_return co_await finish_answer(std::move(what), left);
+}
+
+// As much as the socket takes, which nearly always is all.
+connection::unsent connection::begin_answer(response& what) {
     if (!charge_answer(what)) {
         owner_.here().limit_reached("http.answers_bytes_max");
         problem full("overloaded", "too many large answers are on their way");
@@ -281,38 +295,46 @@ task<bool> connection::answer(response what) {
         what = problem_response(full, request_id_);
     }
     const auto frame = frame_of(what);
-    if (frame.chunked) co_return co_await answer_pieces(std::move(what), frame);
     out_.clear();
     append_head(out_, what, frame);
+    unsent left;
+    left.pieces = frame.chunked;
+    if (left.pieces) return left;
     const bool with_body = !frame.head_only && what.status != 204 && what.status != 304;
     const bool joined = with_body && what.body.size() <= joined_body_max;
     if (joined) out_ += what.body;
+    left.body = with_body && !joined;
+    left.joined = out_;
+    left.failed = !wire_.send_now(left.joined);
+    return left;
+}
+
+task<bool> connection::finish_answer(response what, unsent left) {
+    if (left.pieces) co_return co_await answer_pieces(std::move(what));
     const auto idle = milliseconds(owner_.here().config.limits.write_deadline_ms);
-    std::string_view bytes = out_;
-    bool sent = wire_.send_now(bytes);
-    if (sent && !bytes.empty()) sent = co_await wire_.write(bytes, idle);
-    if (sent && with_body && !joined) sent = co_await wire_.write(what.body, idle);
+    bool sent = !left.failed;
+    if (sent && !left.joined.empty()) sent = co_await wire_.write(left.joined, idle);
+    if (sent && left.body) sent = co_await wire_.write(what.body, idle);
     if (!sent && wire_.expired()) owner_.here().limit_reached("http.write_deadline_ms");
     co_return (sent && keep_alive_);
 }
 
-task<bool> connection::answer_pieces(response what, answer_frame frame) {
+// Behind the head, which is in out_.
+task<bool> connection::answer_pieces(response what) {
     const auto idle = milliseconds(owner_.here().config.limits.write_deadline_ms);
-    out_.clear();
-    append_head(out_, what, frame);
     std::string piece;
     bool more = true;
     while (more) {
         piece.clear();
         more = what.source->next(piece);
         if (!piece.empty()) {
-            if (frame.http_1_0) {
+            if (head_.http_1_0) {
                 out_ += piece;
             } else {
                 append_chunk(out_, piece);
             }
         }
-        if (!more && !frame.http_1_0) out_ += last_chunk;
+        if (!more && !head_.http_1_0) out_ += last_chunk;
         if (!co_await wire_.write(out_, idle)) {
             if (wire_.expired()) owner_.here().limit_reached("http.write_deadline_ms");
             // Half an answer: the client must not take it for whole.

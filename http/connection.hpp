@@ -47,6 +47,15 @@ class connection final : public client_link {
 
   private:
     enum class step : unsigned char { head_complete, refused, ended };
+    enum class body_state : unsigned char { complete, more, refused, ended };  // ended: the client has gone
+    // Of an answer.
+    struct unsent {
+        std::string_view joined;  // of out_: its head, and a small body
+        bool body = false;        // and then all of a large one
+        bool pieces = false;      // or all of one that is made piece by piece
+        bool failed = false;
+        [[nodiscard]] bool none() const { return joined.empty() && !body && !pieces && !failed; }
+    };
     // A stream that was asked for, and may begin.
     struct granted_stream {
         std::unique_ptr<pipeline::subscription> from;
@@ -57,10 +66,10 @@ class connection final : public client_link {
 
     runtime::task<step> read_head();
     runtime::task<bool> serve();
-    runtime::task<bool> read_body(bool& ended);
-    runtime::task<response> handle(const request& asked, const route_match& found);
+    runtime::task<body_state> read_body();
     runtime::task<bool> answer(response what);
-    runtime::task<bool> answer_pieces(response what, answer_frame frame);
+    runtime::task<bool> finish_answer(response what, unsent left);
+    runtime::task<bool> answer_pieces(response what);
     runtime::task<bool> prepare_stream(response what, const pipeline::principal& who);
     runtime::task<bool> stream();
     runtime::task<bool> attach(stream_order order, const pipeline::principal& who);
@@ -69,6 +78,11 @@ class connection final : public client_link {
     runtime::task<bool> move_to(server& other);
     runtime::task<void> refuse(front_door::refusal why);
 
+    body_state begin_body(const route_match& found);
+    body_state decode_body();
+    [[nodiscard]] response no_route(const route_match& found, std::string_view path) const;
+    [[nodiscard]] response broken(const route_match& found, const char* why) const;
+    unsent begin_answer(response& what);
     bool charge_answer(const response& what);
     bool grow_body_charge();
     void choose_request_id(const front_door::head_view* head);

@@ -178,10 +178,13 @@ task<outcome<std::optional<result_view>>> engine_service::result_in_time(princip
 
 task<outcome<std::optional<result_view>>> engine_service::result_in_time_here(principal who, execution_id id,
                                                                               runtime::steady_time deadline) {
-    const auto ended = co_await wait_here(who, id, deadline);
-    if (!ended) co_return ended.error();
     std::optional<result_view> out;
-    if (!*ended) co_return out;
+    if (const auto e = open_one(who, id)) {
+        while (!e->is_ended()) {
+            const bool changed = co_await e->changed.wait_until(deadline);
+            if (!changed || (draining_ && stop_.stop_requested())) co_return out;
+        }
+    }
     auto view = co_await result_here(std::move(who), id);
     if (!view) co_return view.error();
     out = std::move(*view);

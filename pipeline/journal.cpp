@@ -1,7 +1,6 @@
 #include "pipeline/journal.hpp"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 
 #include "runtime/base/assert.hpp"
 #include "runtime/base/marks.hpp"
@@ -56,21 +55,16 @@ void journal::enlist(partition_state& where, offset at, bool patient, resumption
     where.waiters.insert(place, waiter{at, patient, std::move(resume)});
 }
 
-task<result<void>> journal::wait(partition_id partition, offset at, bool patient) {
-    auto& where = state(partition);
-    if (at <= where.durable) co_return result<void>();
-    if (failed_) co_return failed_;
-    if (no_space_ && !patient) co_return no_space_;
-    log_.hurry();
-    auto start = [this, &where, at, patient](auto resume) { enlist(where, at, patient, std::move(resume)); };
-    auto token = boost::asio::as_tuple(runtime::use_task);
-    const auto [ec] = co_await boost::asio::async_initiate<decltype(token), void(error_code)>(start, token);
-    if (ec) co_return ec;
-    co_return result<void>();
+void journal::begin_wait(partition_state& where, offset at, bool patient, resumption resume) {
+    const bool hopeless = failed_ || (no_space_ && !patient);
+    if (at > where.durable && !hopeless) {
+        log_.hurry();
+        return enlist(where, at, patient, std::move(resume));
+    }
+    // Not from within the wait, so that no loop around it nests.
+    const result<void> known = at <= where.durable ? result<void>() : result<void>(health());
+    home_.post([resume = std::move(resume), known]() mutable { resume(known); });
 }
-
-task<result<void>> journal::durable(partition_id partition, offset at) { return wait(partition, at, false); }
-task<result<void>> journal::durable_patiently(partition_id partition, offset at) { return wait(partition, at, true); }
 
 task<result<wait_end>> journal::durable_until(partition_id partition, offset at, runtime::steady_time deadline) {
     while (!is_durable(partition, at)) {
@@ -86,7 +80,7 @@ void journal::when_durable(partition_id partition, offset at, runtime::unique_fu
     auto& where = state(partition);
     if (at <= where.durable || failed_) return home_.post(std::move(then));
     log_.hurry();
-    enlist(where, at, true, [then = std::move(then)](error_code) mutable { then(); });
+    enlist(where, at, true, [then = std::move(then)](const result<void>&) mutable { then(); });
 }
 
 void journal::committed(partition_id partition, offset through) {
@@ -99,7 +93,7 @@ void journal::committed(partition_id partition, offset through) {
     while (!where.waiters.empty() && where.waiters.front().at <= woken) {
         auto resume = std::move(where.waiters.front().resume);
         where.waiters.pop_front();
-        home_.post([resume = std::move(resume)]() mutable { resume(error_code()); });
+        home_.post([resume = std::move(resume)]() mutable { resume(result<void>()); });
     }
     if (progress_.waiting() > 0) progress_.notify_all();
 }

@@ -38,12 +38,19 @@ class journal final : public storage::log_listener {
     [[nodiscard]] storage::offset durable_through(runtime::partition_id partition) const;
     // Output commit: returns when `at` is durable; no_space at once while the disk is full (the outcome is then
     // unknown), write_failed or closed for good. Hurries the log.
-    runtime::task<runtime::result<void>> durable(runtime::partition_id partition, storage::offset at);
+    // Awaited for a result<void>.
+    [[nodiscard]] auto durable(runtime::partition_id partition, storage::offset at) {
+        return runtime::operation<void(runtime::result<void>)>(
+            [this, partition, at](auto resume) { begin_wait(state(partition), at, false, std::move(resume)); });
+    }
     // The same, but gives up at the deadline.
     runtime::task<runtime::result<wait_end>> durable_until(runtime::partition_id partition, storage::offset at,
                                                            runtime::steady_time deadline);
     // As durable(), but waits through a full disk.
-    runtime::task<runtime::result<void>> durable_patiently(runtime::partition_id partition, storage::offset at);
+    [[nodiscard]] auto durable_patiently(runtime::partition_id partition, storage::offset at) {
+        return runtime::operation<void(runtime::result<void>)>(
+            [this, partition, at](auto resume) { begin_wait(state(partition), at, true, std::move(resume)); });
+    }
 
     // Calls `then` from the ready list, once: when `at` is durable, or the log has failed for good. Hurries the log.
     void when_durable(runtime::partition_id partition, storage::offset at, runtime::unique_function<void()> then);
@@ -82,7 +89,7 @@ class journal final : public storage::log_listener {
 
   private:
     static constexpr std::uint64_t record_overhead_bytes = 104;  // about what a record's header takes
-    using resumption = runtime::completion<void(runtime::error_code)>;
+    using resumption = runtime::completion<void(runtime::result<void>)>;
     struct waiter {
         storage::offset at;
         bool patient;
@@ -108,10 +115,10 @@ class journal final : public storage::log_listener {
     [[nodiscard]] const partition_state& state(runtime::partition_id partition) const {
         return states_[partition.value];
     }
+    void begin_wait(partition_state& where, storage::offset at, bool patient, resumption resume);
     void enlist(partition_state& where, storage::offset at, bool patient, resumption resume);
     void fail_waiters(partition_state& where, runtime::error_code why, bool patient_too);
     void release_what_nobody_needs(runtime::partition_id partition);
-    runtime::task<runtime::result<void>> wait(runtime::partition_id partition, storage::offset at, bool patient);
 
     runtime::shard& home_;
     storage::log& log_;

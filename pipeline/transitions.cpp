@@ -129,21 +129,27 @@ void transitions::announce(const std::shared_ptr<execution>& e) {
     });
 }
 
+std::optional<result<void>> transitions::append_now(const std::shared_ptr<execution>& e, record_type type,
+                                                    std::uint16_t event_count, std::string_view payload) {
+    const auto stored = journal_.append(e->next_header(type, event_count), payload);
+    if (stored) {
+        fold(e, *stored, payload);
+        return result<void>();
+    }
+    if (stored.error() == storage::log_errc::busy || stored.error() == storage::log_errc::no_space) return std::nullopt;
+    return result<void>(stored.error());
+}
+
 task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type type, std::uint16_t event_count,
                                        std::string payload) {
-    // At first without waiting, so that what becomes true together is together in one batch.
-    auto stored = journal_.append(e->next_header(type, event_count), payload);
-    while (!stored) {
-        if (stored.error() != storage::log_errc::busy && stored.error() != storage::log_errc::no_space)
-            co_return stored.error();
+    while (true) {
+        // At first without waiting, so that what becomes true together is together in one batch. Later the execution
+        // may have changed: its header is made anew.
+        if (const auto done = append_now(e, type, event_count, payload)) co_return *done;
         WEIR_SOMETIMES(true, "a transition waited for room in the log");
         const auto room = co_await journal_.room();
         if (!room) co_return room.error();
-        // The execution may have changed while we waited: its header is made anew.
-        stored = journal_.append(e->next_header(type, event_count), payload);
     }
-    fold(e, *stored, payload);
-    co_return result<void>();
 }
 
 result<void> transitions::request_cancellation(const std::shared_ptr<execution>& e) {
@@ -155,8 +161,9 @@ result<void> transitions::request_cancellation(const std::shared_ptr<execution>&
 }
 
 task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
-    const auto appended = co_await append(e, record_type::scheduled, 1, {});
-    if (!appended || runtime::planted(runtime::planted_bug::launch_before_intention)) co_return appended;
+    auto appended = append_now(e, record_type::scheduled, 1, {});
+    if (!appended) appended = co_await append(e, record_type::scheduled, 1, {});
+    if (!*appended || runtime::planted(runtime::planted_bug::launch_before_intention)) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 
@@ -166,8 +173,9 @@ task<result<void>> transitions::start(std::shared_ptr<execution> e) {
 
 task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
     std::string payload = encode(what);
-    const auto appended = co_await append(e, record_type::output, 1, std::move(payload));
-    if (!appended) co_return appended;
+    auto appended = append_now(e, record_type::output, 1, payload);
+    if (!appended) appended = co_await append(e, record_type::output, 1, std::move(payload));
+    if (!*appended) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 
@@ -209,8 +217,9 @@ task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_v
         pieces = std::move(*put);
     }
     std::string payload = encode(what);
-    const auto appended = co_await append(e, record_type::concluded, 1, std::move(payload));
-    if (!appended) co_return appended;
+    auto appended = append_now(e, record_type::concluded, 1, payload);
+    if (!appended) appended = co_await append(e, record_type::concluded, 1, std::move(payload));
+    if (!*appended) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 

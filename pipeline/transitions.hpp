@@ -42,6 +42,10 @@ class transitions {
     void announce(const std::shared_ptr<execution>& e);
 
   private:
+    // Nothing where the log has no room now.
+    std::optional<runtime::result<void>> append_now(const std::shared_ptr<execution>& e, record_type type,
+                                                    std::uint16_t event_count, std::string_view payload);
+    // Waits for room.
     runtime::task<runtime::result<void>> append(std::shared_ptr<execution> e, record_type type,
                                                 std::uint16_t event_count, std::string payload);
     runtime::task<runtime::result<artifact_pieces>> put_artifact(std::shared_ptr<execution> e, std::string bytes);

@@ -7,7 +7,6 @@
 namespace http::api {
 namespace {
 
-using pipeline::outcome;
 using runtime::steady_time;
 using runtime::task;
 
@@ -24,17 +23,6 @@ std::optional<problem> wrong_headers(const request& asked) {
     return std::nullopt;
 }
 
-// Nothing when the time was up, the client gone or the server on its way out.
-task<outcome<std::optional<pipeline::result_view>>> wait_for_result(environment& here, const request& asked,
-                                                                    pipeline::execution_id id, steady_time until) {
-    while (true) {
-        const steady_time slice = std::min(until, here.home.time().steady() + look_interval);
-        auto result = co_await here.engine.result_in_time(asked.who, id, slice);
-        if (result.has_error() || result.value()) co_return result;
-        if (slice == until || here.draining || asked.link.gone()) co_return result;
-    }
-}
-
 response accepted_response(const pipeline::accepted& accepted) {
     auto out = json_response(202, {});
     const auto id = accepted.id.to_string();
@@ -44,16 +32,24 @@ response accepted_response(const pipeline::accepted& accepted) {
     return out;
 }
 
-// The answer to Prefer: wait, or nothing: then it is 202 as without.
+// The answer to Prefer: wait. Nothing when the time was up, the client gone, the server on its way out or the result
+// not to be had: then it is 202 as without.
 task<std::optional<response>> result_in_time(environment& here, const request& asked, pipeline::execution_id id,
                                              std::uint64_t wait_s) {
     const auto seconds = runtime::seconds(std::min(wait_s, here.config.limits.wait_s_max));
-    auto view = co_await wait_for_result(here, asked, id, here.home.time().steady() + seconds);
-    if (view.has_error() || !view.value()) co_return std::nullopt;
-    auto out = result_response(std::move(*view.value()));
-    out.add_field("Preference-Applied", "wait");
-    out.add_field("Location", "/api/v1/executions/" + id.to_string());
-    co_return out;
+    const steady_time until = here.home.time().steady() + seconds;
+    while (true) {
+        const steady_time slice = std::min(until, here.home.time().steady() + look_interval);
+        auto view = co_await here.engine.result_in_time(asked.who, id, slice);
+        if (view.has_error()) co_return std::nullopt;
+        if (view.value()) {
+            auto out = result_response(std::move(*view.value()));
+            out.add_field("Preference-Applied", "wait");
+            out.add_field("Location", "/api/v1/executions/" + id.to_string());
+            co_return out;
+        }
+        if (slice == until || here.draining || asked.link.gone()) co_return std::nullopt;
+    }
 }
 
 }  // namespace

@@ -24,11 +24,17 @@ class recorder final : public worker::observer {
         co_await record(stream, framer_of(stream).feed(bytes));
     }
 
-    // The end of both streams: what still waited for the rest of a character.
-    task<void> finish() {
-        for (const auto stream : {output_stream::standard_output, output_stream::standard_error}) {
-            auto frames = framer_of(stream).finish();
-            if (!frames.empty()) co_await record(stream, std::move(frames));
+    // At the end of a stream: what still waited for the rest of a character.
+    [[nodiscard]] std::vector<worker::output_frame> rest(output_stream stream) { return framer_of(stream).finish(); }
+    task<void> record(output_stream stream, std::vector<worker::output_frame> frames) {
+        for (auto& frame : frames) {
+            if (failure_) co_return;
+            pipeline::output_record what;
+            what.stream = static_cast<pipeline::stream>(stream);
+            what.offset = frame.offset;
+            what.is_text = frame.is_text;
+            what.bytes = std::move(frame.bytes);
+            note(co_await state_.transitions.output(execution_, std::move(what)));
         }
     }
 
@@ -44,18 +50,6 @@ class recorder final : public worker::observer {
 
     void note(const result<void>& done) {
         if (!done && !failure_) failure_ = done.error();
-    }
-
-    task<void> record(output_stream stream, std::vector<worker::output_frame> frames) {
-        for (auto& frame : frames) {
-            if (failure_) co_return;
-            pipeline::output_record what;
-            what.stream = static_cast<pipeline::stream>(stream);
-            what.offset = frame.offset;
-            what.is_text = frame.is_text;
-            what.bytes = std::move(frame.bytes);
-            note(co_await state_.transitions.output(execution_, std::move(what)));
-        }
     }
 
     pipeline::shard_state& state_;
@@ -99,37 +93,51 @@ bool cut_files(const std::vector<pipeline::accepted_record::file>& files, const 
     return at == all.size();
 }
 
-task<result<worker::launch_request>> make_request(pipeline::shard_state& state, std::shared_ptr<execution> e) {
-    std::array<std::string, pipeline::request_payloads> bytes;
-    for (std::size_t which = 0; which < bytes.size(); ++which) {
-        const auto& payload = *e->spec.payloads()[which];
-        if (!payload.is_blob()) {
-            bytes[which] = payload.inline_bytes;
-            continue;
-        }
-        auto read = co_await read_blob(state, e, which);
-        if (!read) co_return read.error();
-        bytes[which] = std::move(*read);
-    }
-    auto& [script, standard_input, files] = bytes;
-    const auto& more = e->spec.more();
+using payload_texts = std::array<std::string, pipeline::request_payloads>;
+
+result<worker::launch_request> make_request(const execution& e, payload_texts texts) {
+    auto& [script, standard_input, files] = texts;
+    const auto& more = e.spec.more();
     worker::launch_request out;
-    if (!cut_files(more.files, files, out.files)) co_return storage::make_error_code(storage::log_errc::corrupt);
+    if (!cut_files(more.files, files, out.files)) return storage::make_error_code(storage::log_errc::corrupt);
     out.outputs = more.outputs;
-    out.cold = e->spec.cold_start;
+    out.cold = e.spec.cold_start;
     out.output_each_max = pipeline::artifact_bytes_max;
     out.outputs_together_max = pipeline::artifacts_bytes_max;
-    out.execution = e->id;
-    out.attempt = e->attempt;
-    out.lang = e->spec.lang;
-    out.lang_version = e->spec.lang_version;
+    out.execution = e.id;
+    out.attempt = e.attempt;
+    out.lang = e.spec.lang;
+    out.lang_version = e.spec.lang_version;
     out.script = std::move(script);
     out.args = more.args;
     out.standard_input = std::move(standard_input);
-    out.limits = limits_of(e->spec.limits);
-    out.live_input = e->input;
-    out.network = e->spec.more().network;
-    co_return out;
+    out.limits = limits_of(e.spec.limits);
+    out.live_input = e.input;
+    out.network = e.spec.more().network;
+    return out;
+}
+
+// What is a blob stays empty.
+payload_texts texts_in_record(const execution& e, bool& whole) {
+    payload_texts texts;
+    whole = true;
+    for (std::size_t which = 0; which < texts.size(); ++which) {
+        const auto& payload = *e.spec.payloads()[which];
+        texts[which] = payload.inline_bytes;
+        whole = whole && !payload.is_blob();
+    }
+    return texts;
+}
+
+// Into those that texts_in_record() left empty.
+task<result<void>> read_blobs(pipeline::shard_state& state, std::shared_ptr<execution> e, payload_texts& texts) {
+    for (std::size_t which = 0; which < texts.size(); ++which) {
+        if (!e->spec.payloads()[which]->is_blob()) continue;
+        auto bytes = co_await read_blob(state, e, which);
+        if (!bytes) co_return bytes.error();
+        texts[which] = std::move(*bytes);
+    }
+    co_return result<void>();
 }
 
 }  // namespace
@@ -141,7 +149,11 @@ task<result<attempt_outcome>> run_attempt(pipeline::shard_state& state, worker::
     if (!scheduled) co_return scheduled.error();
 
     attempt_outcome outcome;
-    auto request = co_await make_request(state, e);
+    bool whole = false;
+    auto texts = texts_in_record(*e, whole);
+    result<void> read;
+    if (!whole) read = co_await read_blobs(state, e, texts);
+    auto request = read ? make_request(*e, std::move(texts)) : result<worker::launch_request>(read.error());
     if (!request) {
         outcome.verdict = could_not_start("the request cannot be read back: " + request.error().message());
         co_return outcome;
@@ -152,7 +164,10 @@ task<result<attempt_outcome>> run_attempt(pipeline::shard_state& state, worker::
     auto seen = co_await worker.run(std::move(*request), watch, e->cancel_program.get_token());
     if (e->input) e->input->program_ended();
     e->waits_for = pipeline::pending::commit;
-    co_await watch.finish();
+    for (const auto stream : {output_stream::standard_output, output_stream::standard_error}) {
+        auto rest = watch.rest(stream);
+        if (!rest.empty()) co_await watch.record(stream, std::move(rest));
+    }
     if (watch.failure()) co_return watch.failure();
 
     outcome.verdict = to_view(seen);

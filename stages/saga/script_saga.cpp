@@ -72,26 +72,23 @@ void script_saga::cancelled(std::shared_ptr<execution> e) {
 }
 
 task<void> script_saga::take_turn(std::shared_ptr<execution> e) {
-    auto came = co_await run_in_seat(e);
-    co_await settle(std::move(e), std::move(came));
-}
-
-task<script_saga::outcome> script_saga::run_in_seat(std::shared_ptr<execution> e) {
-    const coordinator::coordinator::seat mine(seats_, e);
-    if (e->cancellation_requested) {
-        attempt_outcome nothing;
-        nothing.verdict = cancelled_before_start();
-        co_return nothing;
+    outcome came = runtime::error_code(boost::asio::error::operation_aborted);
+    {
+        const coordinator::coordinator::seat mine(seats_, e);
+        if (e->cancellation_requested) {
+            came = attempt_outcome();
+            came->verdict = cancelled_before_start();
+        } else if (!starts_nothing_more_.stop_requested()) {
+            e->cancel_program = std::stop_source();
+            const std::stop_callback end_with_server(ends_programs_.get_token(),
+                                                     [&e] { e->cancel_program.request_stop(); });
+            came = co_await run_attempt(state_, worker_, e);
+            const bool cut_off = ends_programs_.stop_requested() && !e->cancellation_requested && came &&
+                                 came->verdict.status == pipeline::status::cancelled;
+            if (cut_off) came = runtime::error_code(boost::asio::error::operation_aborted);
+        }
     }
-    if (starts_nothing_more_.stop_requested()) co_return runtime::error_code(boost::asio::error::operation_aborted);
-
-    e->cancel_program = std::stop_source();
-    const std::stop_callback end_with_server(ends_programs_.get_token(), [&e] { e->cancel_program.request_stop(); });
-    auto came = co_await run_attempt(state_, worker_, e);
-    const bool cut_off = ends_programs_.stop_requested() && !e->cancellation_requested && came &&
-                         came->verdict.status == pipeline::status::cancelled;
-    if (cut_off) co_return runtime::error_code(boost::asio::error::operation_aborted);
-    co_return came;
+    co_await settle(std::move(e), std::move(came));
 }
 
 // An attempt is over: there is another one, or the execution has ended. An error is a log that has failed, or a server

@@ -34,7 +34,6 @@ class script_saga final : public pipeline::saga {
     void queue_up(std::shared_ptr<pipeline::execution> e);
     runtime::task<void> queue_up_after_backoff(std::shared_ptr<pipeline::execution> e);
     runtime::task<void> take_turn(std::shared_ptr<pipeline::execution> e);
-    runtime::task<outcome> run_in_seat(std::shared_ptr<pipeline::execution> e);
     runtime::task<void> settle(std::shared_ptr<pipeline::execution> e, outcome came);
     void settle_soon(std::shared_ptr<pipeline::execution> e, pipeline::verdict_view verdict);
 
