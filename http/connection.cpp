@@ -160,10 +160,14 @@ task<bool> connection::serve() {
     request asked(head, body_, request_id_, who, *this);
     asked.parameters = std::move(found.parameters);
     response made;
-    try {
-        made = found.found == nullptr ? no_route(found, head.path()) : co_await found.found->run(here, asked);
-    } catch (const std::exception& failure) {
-        made = broken(found, failure.what());
+    if (found.found == nullptr) {
+        made = no_route(found, head.path());
+    } else {
+        try {
+            made = co_await found.found->run(here, asked);
+        } catch (const std::exception& failure) {
+            made = broken(found, failure.what());
+        }
     }
     if (made.stream && head_.verb == front_door::method::get) co_return co_await prepare_stream(std::move(made), who);
     const auto left = begin_answer(made);

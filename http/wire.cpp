@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/redirect_error.hpp>
 #include <cerrno>
 
 namespace http {

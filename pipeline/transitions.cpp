@@ -129,6 +129,7 @@ void transitions::announce(const std::shared_ptr<execution>& e) {
     });
 }
 
+// Without waiting, so that what becomes true together is together in one batch.
 std::optional<result<void>> transitions::append_now(const std::shared_ptr<execution>& e, record_type type,
                                                     std::uint16_t event_count, std::string_view payload) {
     const auto stored = journal_.append(e->next_header(type, event_count), payload);
@@ -140,15 +141,14 @@ std::optional<result<void>> transitions::append_now(const std::shared_ptr<execut
     return result<void>(stored.error());
 }
 
-task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type type, std::uint16_t event_count,
-                                       std::string payload) {
+task<result<void>> transitions::append_with_room(std::shared_ptr<execution> e, record_type type,
+                                                 std::uint16_t event_count, std::string payload) {
     while (true) {
-        // At first without waiting, so that what becomes true together is together in one batch. Later the execution
-        // may have changed: its header is made anew.
-        if (const auto done = append_now(e, type, event_count, payload)) co_return *done;
         WEIR_SOMETIMES(true, "a transition waited for room in the log");
         const auto room = co_await journal_.room();
         if (!room) co_return room.error();
+        // The execution may have changed while we waited: its header is made anew.
+        if (const auto done = append_now(e, type, event_count, payload)) co_return *done;
     }
 }
 
@@ -162,26 +162,30 @@ result<void> transitions::request_cancellation(const std::shared_ptr<execution>&
 
 task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
     auto appended = append_now(e, record_type::scheduled, 1, {});
-    if (!appended) appended = co_await append(e, record_type::scheduled, 1, {});
+    if (!appended) appended = co_await append_with_room(e, record_type::scheduled, 1, {});
     if (!*appended || runtime::planted(runtime::planted_bug::launch_before_intention)) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 
 task<result<void>> transitions::start(std::shared_ptr<execution> e) {
-    return append(std::move(e), record_type::started, 1, {});
+    auto appended = append_now(e, record_type::started, 1, {});
+    if (!appended) appended = co_await append_with_room(e, record_type::started, 1, {});
+    co_return *appended;
 }
 
 task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
     std::string payload = encode(what);
     auto appended = append_now(e, record_type::output, 1, payload);
-    if (!appended) appended = co_await append(e, record_type::output, 1, std::move(payload));
+    if (!appended) appended = co_await append_with_room(e, record_type::output, 1, std::move(payload));
     if (!*appended) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 
 task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attempt_ended_record what) {
     std::string payload = encode(what);
-    return append(std::move(e), record_type::attempt_ended, 2, std::move(payload));
+    auto appended = append_now(e, record_type::attempt_ended, 2, payload);
+    if (!appended) appended = co_await append_with_room(e, record_type::attempt_ended, 2, std::move(payload));
+    co_return *appended;
 }
 
 task<result<artifact_pieces>> transitions::put_artifact(std::shared_ptr<execution> e, std::string bytes) {
@@ -218,7 +222,7 @@ task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_v
     }
     std::string payload = encode(what);
     auto appended = append_now(e, record_type::concluded, 1, payload);
-    if (!appended) appended = co_await append(e, record_type::concluded, 1, std::move(payload));
+    if (!appended) appended = co_await append_with_room(e, record_type::concluded, 1, std::move(payload));
     if (!*appended) co_return *appended;
     co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }

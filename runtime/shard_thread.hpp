@@ -25,7 +25,7 @@ class shard_group;
 
 // What each limit bounds stands beside it; `reached` counters are read by metrics.
 struct shard_limits {
-    std::size_t ring_capacity = 1024;   // messages from one shard to another before the sender parks
+    std::size_t ring_capacity = 256;    // messages from one shard to another before the sender parks
     std::size_t parked_max = 1U << 20;  // messages a shard parks in all: reaching it is a bug and aborts
     std::uint32_t polling_us = 40;      // polls this long with work in sight before it sleeps
     unsigned offload_threads = 2;       // helper threads of the whole group, for blocking calls

@@ -43,8 +43,8 @@ struct callable_elsewhere {
 
 }  // namespace detail
 
-// A callable of at most `inline_bytes` lies in the object itself. As it is, a task's continuation with what it will be
-// called with has room.
+// A callable of at most `inline_bytes` lies in the object itself, as a task's continuation does: it may not move, nor
+// end, while it is called.
 template <class Signature, std::size_t inline_bytes = 48>
 class unique_function;
 

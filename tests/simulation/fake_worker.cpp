@@ -30,6 +30,8 @@ runtime::task<verdict> fake_worker::run(stages::worker::launch_request request, 
         co_await watch.output(which, std::move(bytes));
     }
     if (stop.stop_requested()) {
+        // A tree takes its time to end, and its server may die meanwhile.
+        if (!healed_) co_await runtime::sleep_for(runtime::microseconds(random.below(20'000)));
         out.ended_by = cause::cancelled;
         co_return out;
     }

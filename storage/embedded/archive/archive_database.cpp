@@ -112,7 +112,7 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     return written;
 }
 
-result<archive_sequence> archive_database::start_flush() {
+result<archive_sequence> archive_database::start_flush(when_crowded otherwise) {
     const archive_sequence through = latest();
     state_->flush_begun = true;
     rocksdb::Status status;
@@ -123,8 +123,10 @@ result<archive_sequence> archive_database::start_flush() {
         if (status.ok()) state_->listener->resumed();
     }
     if (status.ok()) status = state_->db->Flush(flush_options(false));
-    // Writes are stopped until one of the flushes under way has ended: as a write would, this waits for it.
-    if (status.IsTryAgain()) status = state_->db->Flush(flush_options(true));
+    if (status.IsTryAgain()) {
+        if (otherwise == when_crowded::refuse) return archive_errc::busy;
+        status = state_->db->Flush(flush_options(true));
+    }
     if (!status.ok()) return state_->fail(status);
     return through;
 }

@@ -39,8 +39,10 @@ class archive_database {
     // All of them or none, in memory and later on disk.
     runtime::result<archive_sequence> write(const std::vector<const document*>& documents);
     // Begins to flush everything written so far, and returns before that is done. After a failure of RocksDB's own
-    // threads this is what makes it try again.
-    runtime::result<archive_sequence> start_flush();
+    // threads this is what makes it try again. While too many flushes are under way RocksDB begins no other: then it
+    // answers busy, or flushes and waits for it.
+    enum class when_crowded : bool { refuse, wait };
+    runtime::result<archive_sequence> start_flush(when_crowded otherwise);
 
     runtime::result<std::optional<document_summary>> find(runtime::execution_id id);
     runtime::result<std::vector<document::chunk>> events(runtime::execution_id id, std::uint32_t first_event,

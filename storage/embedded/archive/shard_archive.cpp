@@ -173,7 +173,10 @@ void shard_archive::flush_soon() {
 task<void> shard_archive::start_flush() {
     if (timer_) home_.timers().cancel(*timer_);
     timer_.reset();
-    auto start = [&database = *store_.database_] { return database.start_flush(); };
+    // Refused is begun again. Not with a wait: the threads for what blocks are few, and the log needs them too.
+    auto start = [&database = *store_.database_] {
+        return database.start_flush(archive_database::when_crowded::refuse);
+    };
     const auto started = co_await runtime::offload(std::move(start));
     flush_in_flight_ = false;
     if (started) awaited_flush_ = *started;
@@ -212,7 +215,7 @@ task<result<void>> shard_archive::flush_all() {
     const std::uint64_t taken = last_number_;
     while (written_number_ < taken) co_await progressed_.wait();
     const std::uint64_t failures = failures_;
-    auto start = [&database = *store_.database_] { return database.start_flush(); };
+    auto start = [&database = *store_.database_] { return database.start_flush(archive_database::when_crowded::wait); };
     const auto started = co_await runtime::offload(std::move(start));
     if (!started) co_return started.error();
     while (confirmed_through_ < *started) {

@@ -10,6 +10,10 @@
 namespace runtime {
 namespace {
 
+// A continuation that no longer lay in its completion would be allocated with every wait.
+using continuation = asio::detail::awaitable_async_op_handler<void(error_code), executor>;
+static_assert(sizeof(continuation) <= 2 * sizeof(void*) && std::is_nothrow_move_constructible_v<continuation>);
+
 using outcomes = std::vector<std::string>;
 
 task<void> wait_and_note(event& e, std::string name, outcomes& out) {

@@ -4,7 +4,6 @@
 
 #include "runtime/base/encoding.hpp"
 #include "runtime/submit.hpp"
-#include "runtime/with_deadline.hpp"
 
 namespace http::testing {
 
