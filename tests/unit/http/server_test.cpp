@@ -194,10 +194,37 @@ TEST(server, lets_a_client_wait_for_continue) {
     ASSERT_TRUE(client.wait_for("HTTP/1.1"));
     EXPECT_EQ(client.received().substr(0, 12), "HTTP/1.1 202");
     EXPECT_EQ(client.answer().status, 202);
+    // Nor with a part of it.
+    client.send("POST /api/v1/execute HTTP/1.1\r\n" + head + body.substr(0, 5));
+    EXPECT_FALSE(client.receive(milliseconds(100))) << client.received();
+    client.send(body.substr(5));
+    EXPECT_EQ(client.answer().status, 202);
     // What nobody wants is answered at once, and the body not waited for.
     client.send("POST /nothing HTTP/1.1\r\n" + head);
     expect_problem(client.answer(), 404, "not_found");
     EXPECT_TRUE(client.closed());
+}
+
+// Until then the socket takes only a part of an answer.
+TEST(server, finishes_its_answers_when_a_client_reads_late) {
+    running_server server;
+    auto client = server.connect();
+    constexpr int count = 30'000;
+    const std::string filling(100, 'f');
+    std::string requests;
+    for (int i = 0; i < count; ++i) requests += get("/livez", "X-Request-Id: " + filling + std::to_string(i) + "\r\n");
+    std::thread sender([&] { EXPECT_TRUE(client.send(requests)); });
+    std::this_thread::sleep_for(milliseconds(300));
+    const auto answered = server.metric("weir_http_requests_total{}");
+    int whole = 0;
+    for (; whole < count; ++whole) {
+        const auto answer = client.answer();
+        if (answer.body != "ok\n" || answer.field("x-request-id") != filling + std::to_string(whole)) break;
+    }
+    if (whole < count) ::shutdown(client.handle(), SHUT_RDWR);  // or who sends would wait for ever
+    sender.join();
+    EXPECT_EQ(whole, count);
+    EXPECT_LT(answered, count) << "the socket took everything at once";
 }
 
 TEST(server, drops_a_body_that_no_route_wants) {
