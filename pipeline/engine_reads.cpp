@@ -165,7 +165,6 @@ task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, ru
         const bool changed = co_await e->changed.wait_until(deadline);
         if (!changed || (draining_ && stop_.stop_requested())) co_return false;
     }
-    if (is_committed(*e)) co_return true;
     const auto committed = co_await after_commit(e);
     if (!committed) co_return committed.error();
     co_return true;

@@ -129,27 +129,22 @@ void transitions::announce(const std::shared_ptr<execution>& e) {
     });
 }
 
-// Without waiting, so that what becomes true together is together in one batch.
-std::optional<result<void>> transitions::append_now(const std::shared_ptr<execution>& e, record_type type,
-                                                    std::uint16_t event_count, std::string_view payload) {
-    const auto stored = journal_.append(e->next_header(type, event_count), payload);
-    if (stored) {
-        fold(e, *stored, payload);
-        return result<void>();
-    }
-    if (stored.error() == storage::log_errc::busy || stored.error() == storage::log_errc::no_space) return std::nullopt;
-    return result<void>(stored.error());
-}
-
-task<result<void>> transitions::append_with_room(std::shared_ptr<execution> e, record_type type,
-                                                 std::uint16_t event_count, std::string payload) {
-    while (true) {
+task<result<void>> transitions::append(std::shared_ptr<execution> e, record_type type, std::uint16_t event_count,
+                                       std::string payload, ends_when when) {
+    // At first without waiting, so that what becomes true together is together in one batch.
+    auto stored = journal_.append(e->next_header(type, event_count), payload);
+    while (!stored) {
+        if (stored.error() != storage::log_errc::busy && stored.error() != storage::log_errc::no_space)
+            co_return stored.error();
         WEIR_SOMETIMES(true, "a transition waited for room in the log");
         const auto room = co_await journal_.room();
         if (!room) co_return room.error();
         // The execution may have changed while we waited: its header is made anew.
-        if (const auto done = append_now(e, type, event_count, payload)) co_return *done;
+        stored = journal_.append(e->next_header(type, event_count), payload);
     }
+    fold(e, *stored, payload);
+    if (when == ends_when::appended) co_return result<void>();
+    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
 }
 
 result<void> transitions::request_cancellation(const std::shared_ptr<execution>& e) {
@@ -161,31 +156,20 @@ result<void> transitions::request_cancellation(const std::shared_ptr<execution>&
 }
 
 task<result<void>> transitions::schedule(std::shared_ptr<execution> e) {
-    auto appended = append_now(e, record_type::scheduled, 1, {});
-    if (!appended) appended = co_await append_with_room(e, record_type::scheduled, 1, {});
-    if (!*appended || runtime::planted(runtime::planted_bug::launch_before_intention)) co_return *appended;
-    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+    const bool early = runtime::planted(runtime::planted_bug::launch_before_intention);
+    return append(std::move(e), record_type::scheduled, 1, {}, early ? ends_when::appended : ends_when::durable);
 }
 
 task<result<void>> transitions::start(std::shared_ptr<execution> e) {
-    auto appended = append_now(e, record_type::started, 1, {});
-    if (!appended) appended = co_await append_with_room(e, record_type::started, 1, {});
-    co_return *appended;
+    return append(std::move(e), record_type::started, 1, {}, ends_when::appended);
 }
 
 task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
-    std::string payload = encode(what);
-    auto appended = append_now(e, record_type::output, 1, payload);
-    if (!appended) appended = co_await append_with_room(e, record_type::output, 1, std::move(payload));
-    if (!*appended) co_return *appended;
-    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+    return append(std::move(e), record_type::output, 1, encode(what), ends_when::durable);
 }
 
 task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attempt_ended_record what) {
-    std::string payload = encode(what);
-    auto appended = append_now(e, record_type::attempt_ended, 2, payload);
-    if (!appended) appended = co_await append_with_room(e, record_type::attempt_ended, 2, std::move(payload));
-    co_return *appended;
+    return append(std::move(e), record_type::attempt_ended, 2, encode(what), ends_when::appended);
 }
 
 task<result<artifact_pieces>> transitions::put_artifact(std::shared_ptr<execution> e, std::string bytes) {
@@ -213,6 +197,12 @@ task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_v
     what.verdict = std::move(verdict);
     WEIR_ASSERT(artifacts.size() == what.verdict.artifacts.size());
     e->concluding = true;
+    if (!artifacts.empty()) return conclude_with(std::move(e), std::move(what), std::move(artifacts));
+    return append(std::move(e), record_type::concluded, 1, encode(what), ends_when::durable);
+}
+
+task<result<void>> transitions::conclude_with(std::shared_ptr<execution> e, concluded_record what,
+                                              std::vector<std::string> artifacts) {
     for (std::size_t i = 0; i < artifacts.size(); ++i) {
         auto& pieces = what.artifacts.emplace_back();
         if (what.verdict.artifacts[i].fault != artifact_fault::none) continue;
@@ -221,10 +211,7 @@ task<result<void>> transitions::conclude(std::shared_ptr<execution> e, verdict_v
         pieces = std::move(*put);
     }
     std::string payload = encode(what);
-    auto appended = append_now(e, record_type::concluded, 1, payload);
-    if (!appended) appended = co_await append_with_room(e, record_type::concluded, 1, std::move(payload));
-    if (!*appended) co_return *appended;
-    co_return co_await journal_.durable_patiently(e->partition, e->last_offset);
+    co_return co_await append(std::move(e), record_type::concluded, 1, std::move(payload), ends_when::durable);
 }
 
 }  // namespace pipeline

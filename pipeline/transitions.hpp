@@ -4,7 +4,6 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 
 #include "pipeline/execution_table.hpp"
 #include "pipeline/journal.hpp"
@@ -43,12 +42,12 @@ class transitions {
     void announce(const std::shared_ptr<execution>& e);
 
   private:
-    // Nothing where the log has no room now.
-    std::optional<runtime::result<void>> append_now(const std::shared_ptr<execution>& e, record_type type,
-                                                    std::uint16_t event_count, std::string_view payload);
-    // Behind that: waits for room.
-    runtime::task<runtime::result<void>> append_with_room(std::shared_ptr<execution> e, record_type type,
-                                                          std::uint16_t event_count, std::string payload);
+    enum class ends_when : bool { appended, durable };
+    // Waits for room where the log has none.
+    runtime::task<runtime::result<void>> append(std::shared_ptr<execution> e, record_type type,
+                                                std::uint16_t event_count, std::string payload, ends_when when);
+    runtime::task<runtime::result<void>> conclude_with(std::shared_ptr<execution> e, concluded_record what,
+                                                       std::vector<std::string> artifacts);
     runtime::task<runtime::result<artifact_pieces>> put_artifact(std::shared_ptr<execution> e, std::string bytes);
     runtime::result<payload_bytes> claim_check(const storage::record_header& like, std::string_view bytes);
     // The same of bytes that nobody else needs: few of them move into the record.

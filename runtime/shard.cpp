@@ -62,13 +62,8 @@ namespace {
 
 // co_spawn begins a task inside its own call when that comes from the task's shard; spawn() begins it a turn later.
 // With a slot it can be cancelled from now on.
-task<void> begin_later(shard& home, task<void> work) {
-    auto start = [&home](auto resume) {
-        executor(home).require(asio::execution::blocking.never).execute([resume = std::move(resume)]() mutable {
-            std::move(resume)();
-        });
-    };
-    co_await operation<void()>(start);
+task<void> begin_later(task<void> work) {
+    co_await yield();
     co_await std::move(work);
 }
 
@@ -87,8 +82,7 @@ bool spawn(gate& owner, shard& home, task<void> work, asio::cancellation_slot st
     if (owner.closed()) return false;
     gate::hold hold(owner);
     auto ended = [hold = std::move(hold)](const std::exception_ptr& why) { background_task_failed(why); };
-    asio::co_spawn(executor(home), begin_later(home, std::move(work)),
-                   asio::bind_cancellation_slot(stop, std::move(ended)));
+    asio::co_spawn(executor(home), begin_later(std::move(work)), asio::bind_cancellation_slot(stop, std::move(ended)));
     return true;
 }
 
