@@ -2,6 +2,9 @@
 
 #include <rocksdb/db.h>
 
+#include <algorithm>
+
+#include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_files.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_state.hpp"
@@ -19,19 +22,20 @@ class document_check {
 
     // Each document in the order of retention, and whether it is there with everything; then the counts.
     void run() {
-        const std::string lower(archive_keys::retention_prefix);
-        const std::string upper = archive_keys::behind(lower);
-        const rocksdb::Slice upper_bound(upper);
-        rocksdb::ReadOptions options;
-        options.iterate_upper_bound = &upper_bound;
-        options.fill_cache = false;
-        const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(options));
-        for (at->Seek(lower); at->Valid(); at->Next()) check(at->key().ToStringView(), at->value().ToStringView());
-        if (!at->status().ok()) say("the order of retention cannot be read: " + at->status().ToString());
+        retention_order order(db_, std::string(archive_keys::retention_prefix));
+        auto ended = order.next();
+        for (; ended && !ended->empty(); ended = order.next())
+            for (const auto& each : *ended) check(each);
+        if (!ended) say("the order of retention cannot be read: " + ended.error().message());
         check_totals();
     }
 
   private:
+    struct block {
+        std::string key;
+        std::vector<runtime::execution_id> ids;
+    };
+
     void say(std::string line) {
         if (report_.damage.size() < lines_max) report_.damage.push_back(std::move(line));
     }
@@ -44,19 +48,33 @@ class document_check {
         return false;
     }
 
-    void check(std::string_view key, std::string_view value) {
-        const auto id = archive_keys::id_at_end(key);
-        const auto entry = archive_keys::decode_entry(value);
-        if (!id || !entry) return say("an entry of the order of retention cannot be decoded");
+    // Documents of a batch come one after the other, mostly.
+    bool is_named(block& last, const std::string& prefix, const placed_document& what) {
+        const auto& id = what.entry.id;
+        const auto key = archive_keys::block_key(prefix, archive_keys::begin_period(id), what.batch);
+        if (key != last.key) {
+            last.key = key;
+            std::string value;
+            const auto status = db_.Get(rocksdb::ReadOptions(), key, &value);
+            const auto ids = archive_keys::decode_ids(value);
+            last.ids = ids.value_or(std::vector<runtime::execution_id>());
+            if (!status.ok() && !status.IsNotFound()) say("a block of a list: " + status.ToString());
+            if (!ids) say("a block of a list cannot be decoded");
+        }
+        if (std::ranges::find(last.ids, id) != last.ids.end()) return true;
+        say("a list's entry of " + id.to_string() + " is missing");
+        return false;
+    }
+
+    void check(const placed_document& what) {
+        const auto& id = what.entry.id;
         ++report_.documents;
-        bytes_ += entry->bytes;
-        bool whole = is_there(archive_keys::document_key(*id), "the document", *id);
-        const auto tenant = archive_keys::tenant_prefix(entry->tenant);
-        const auto user = archive_keys::user_prefix(entry->tenant, entry->user);
-        whole = whole && is_there(archive_keys::index_key(tenant, *id), "the tenant's entry", *id);
-        whole = whole && is_there(archive_keys::index_key(user, *id), "the user's entry", *id);
-        for (const auto first : entry->chunks)
-            whole = whole && is_there(archive_keys::chunk_key(*id, first), "a chunk", *id);
+        bytes_ += what.entry.bytes;
+        bool whole = is_there(archive_keys::document_key(id), "the document", id);
+        whole = whole && is_named(of_tenant_, archive_keys::tenant_prefix(what.tenant), what);
+        whole = whole && is_named(of_user_, archive_keys::user_prefix(what.tenant, what.user), what);
+        for (const auto first : what.entry.chunks)
+            whole = whole && is_there(archive_keys::chunk_key(id, first), "a chunk", id);
     }
 
     void check_totals() {
@@ -71,6 +89,8 @@ class document_check {
 
     rocksdb::DB& db_;
     archive_check& report_;
+    block of_tenant_;  // looked at last
+    block of_user_;
     std::uint64_t bytes_ = 0;
 };
 
@@ -119,8 +139,12 @@ archive_check verify_archive(const std::string& directory) {
     }
     out.damage = find_damaged_files(*db, directory, out.files);
     std::string version;
-    if (db->Get(rocksdb::ReadOptions(), slice(archive_keys::format_key), &version).ok() &&
-        version != std::to_string(archive_keys::format_version)) {
+    std::string left;
+    const bool is_old = db->Get(rocksdb::ReadOptions(), slice(archive_keys::format_key), &version).ok() &&
+                        version != std::to_string(archive_keys::format_version);
+    const bool is_half_old = db->Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &left).ok();
+    if (is_half_old) version = "both " + version + " and an earlier one";
+    if (is_old || is_half_old) {
         out.damage.push_back("it has format " + version + "; a start of the server brings an older one up to date");
         return out;
     }

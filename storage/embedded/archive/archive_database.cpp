@@ -3,9 +3,11 @@
 #include <rocksdb/perf_level.h>
 #include <rocksdb/utilities/checkpoint.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
-#include <map>
 
+#include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_check.hpp"
 #include "storage/embedded/archive/archive_files.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
@@ -13,16 +15,36 @@
 
 namespace storage::embedded {
 
+using runtime::error_code;
 using runtime::result;
 
+namespace {
+
+// A document and its chunks; not what names it.
 void add_document(rocksdb::WriteBatch& batch, const document& what) {
-    batch.Put(archive_keys::document_key(what.id), archive_keys::encode_document(what));
-    batch.Put(archive_keys::index_key(archive_keys::tenant_prefix(what.tenant), what.id), rocksdb::Slice());
-    batch.Put(archive_keys::index_key(archive_keys::user_prefix(what.tenant, what.user), what.id), rocksdb::Slice());
-    for (const auto& chunk : what.chunks) batch.Put(archive_keys::chunk_key(what.id, chunk.first_event), chunk.bytes);
-    const auto entry = archive_keys::entry_of(what);
-    batch.Put(archive_keys::retention_key(what.ended_at, what.id), archive_keys::encode_entry(entry));
+    const auto key = archive_keys::document_key(what.id);
+    const auto head = archive_keys::encode_document_head(what);
+    const auto* const chunk = archive_keys::inline_chunk(what);
+    const std::array key_parts{rocksdb::Slice(key)};
+    const std::array value_parts{rocksdb::Slice(head),
+                                 rocksdb::Slice(chunk != nullptr ? chunk->bytes : std::string_view()),
+                                 rocksdb::Slice(what.summary)};
+    batch.Put({key_parts.data(), static_cast<int>(key_parts.size())},
+              {value_parts.data(), static_cast<int>(value_parts.size())});
+    if (chunk != nullptr) return;
+    for (const auto& each : what.chunks) batch.Put(archive_keys::chunk_key(what.id, each.first_event), each.bytes);
 }
+
+// By id, each once: the same one twice would be counted twice. They have the same content.
+std::vector<const document*> once_each(std::vector<const document*> documents) {
+    const auto id_of = [](const document* what) { return what->id; };
+    std::ranges::sort(documents, {}, id_of);
+    const auto again = std::ranges::unique(documents, {}, id_of);
+    documents.erase(again.begin(), again.end());
+    return documents;
+}
+
+}  // namespace
 
 archive_database::archive_database(std::unique_ptr<state> opened) : state_(std::move(opened)) {}
 
@@ -82,26 +104,33 @@ result<std::unique_ptr<archive_database>> archive_database::open(const archive_o
 }
 
 result<archive_sequence> archive_database::write(const std::vector<const document*>& documents) {
-    // The same one twice in a batch would be counted twice.
-    std::map<runtime::execution_id, const document*> each;
-    for (const auto* one : documents) each[one->id] = one;
+    const auto each = once_each(documents);
     const std::lock_guard hold(state_->changing);
     rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);  // this thread's counters, which nobody reads
     rocksdb::WriteBatch batch;
-    archive_totals sum = state_->totals;
-    std::string first_to_go;
-    for (const auto& [id, what] : each) {
+    removal earlier(*state_->db, batch);
+    archive_keys::stored_totals sum = state_->totals;
+    std::vector<indexed_document> indexed;
+    indexed.reserve(each.size());
+    for (const auto* what : each) {
         if (!what->is_new) {
-            const auto earlier = state_->forget_earlier(batch, *what, sum);
-            if (!earlier) return earlier.error();
+            const auto forgotten = state_->forget_earlier(earlier, what->id, sum);
+            if (!forgotten) return forgotten.error();
         }
         add_document(batch, *what);
+        auto& one = indexed.emplace_back(what->tenant, what->user, archive_keys::entry_of(*what));
         ++sum.documents;
-        sum.bytes += archive_keys::entry_of(*what).bytes;
-        auto key = archive_keys::retention_key(what->ended_at, what->id);
-        if (first_to_go.empty() || key < first_to_go) first_to_go = std::move(key);
+        sum.bytes += one.entry.bytes;
     }
-    if (!each.empty()) state_->lower_floors(each.begin()->first, first_to_go);
+    earlier.finish();
+    std::string first_to_go;
+    if (!each.empty()) {
+        const auto order = [](const document* what) { return std::pair(what->ended_at, what->id); };
+        const document& first = **std::ranges::min_element(each, {}, order);
+        first_to_go = archive_keys::position_of(first.ended_at, first.id);
+        state_->lower_floors(each.front()->id, first.ended_at);
+    }
+    add_blocks(batch, std::move(indexed), sum.batches);
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto status = state_->db->Write(write_options(), &batch);
     if (!status.ok()) return state_->fail(status);
@@ -111,7 +140,6 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     if (!each.empty()) state_->unflushed.put(written, std::move(first_to_go));
     return written;
 }
-
 result<archive_sequence> archive_database::start_flush(when_crowded otherwise) {
     const archive_sequence through = latest();
     state_->flush_begun = true;
@@ -137,52 +165,75 @@ result<std::optional<document_summary>> archive_database::find(runtime::executio
     return state_->summary_of(id, status, value);
 }
 
+error_code archive_database::state::undecodable(runtime::execution_id id) {
+    return damaged("document " + id.to_string() + " cannot be decoded");
+}
+
 result<std::optional<document_summary>> archive_database::state::summary_of(runtime::execution_id id,
                                                                             const rocksdb::Status& read,
                                                                             std::string_view value) {
     if (read.IsNotFound()) return std::optional<document_summary>();
     if (!read.ok()) return fail_read(read);
     auto found = archive_keys::decode_document(id, value);
-    if (!found) return damaged("document " + id.to_string() + " cannot be decoded");
+    if (!found) return undecodable(id);
     return std::optional<document_summary>(std::move(found->summary));
 }
 
-// Retention may take a document between a look into an index and one at the document, but never one without the other.
-result<std::optional<document_summary>> archive_database::state::find_listed(const std::string& index_key,
-                                                                             runtime::execution_id id) {
+// Retention may take a document between a look into a list and one at the document, but never one without the other.
+result<std::optional<document_summary>> archive_database::state::find_listed(list_order& list,
+                                                                             const list_order::item& what) {
     const std::lock_guard hold(changing);
     std::string value;
-    auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
-    if (!status.IsNotFound()) return summary_of(id, status, value);
-    status = db->Get(rocksdb::ReadOptions(), index_key, &value);
-    if (status.IsNotFound()) return std::optional<document_summary>();
-    if (!status.ok()) return fail_read(status);
-    return damaged("document " + id.to_string() + " is missing");
+    const auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(what.id), &value);
+    if (!status.IsNotFound()) return summary_of(what.id, status, value);
+    const auto named = list.still_names(what);
+    if (!named) return fail_list(list, named.error());
+    if (!*named) return std::optional<document_summary>();
+    return damaged("document " + what.id.to_string() + " is missing");
+}
+
+error_code archive_database::state::fail_list(const list_order& list, error_code why) {
+    return why == archive_errc::corrupt ? damaged(list.diagnosis()) : why;
 }
 
 result<std::vector<document::chunk>> archive_database::events(runtime::execution_id id, std::uint32_t first_event,
                                                               std::size_t bytes_max) {
+    std::string value;
+    const auto status = state_->db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
+    if (status.IsNotFound()) return std::vector<document::chunk>();
+    if (!status.ok()) return state_->fail_read(status);
+    auto whole = archive_keys::decode_document(id, value);
+    if (!whole) return state_->undecodable(id);
+    if (!whole->chunk) return state_->chunks_from(id, first_event, bytes_max);
+    std::vector<document::chunk> only;
+    only.push_back(std::move(*whole->chunk));
+    return only;
+}
+
+result<std::vector<document::chunk>> archive_database::state::chunks_from(runtime::execution_id id,
+                                                                          std::uint32_t first_event,
+                                                                          std::size_t bytes_max) {
     const std::string lower = archive_keys::chunk_prefix(id);
     const std::string upper = archive_keys::behind(lower);
     const rocksdb::Slice lower_bound(lower);
     const rocksdb::Slice upper_bound(upper);
-    rocksdb::ReadOptions options;
-    options.iterate_lower_bound = &lower_bound;
-    options.iterate_upper_bound = &upper_bound;
-    const std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options));
+    rocksdb::ReadOptions reading;
+    reading.iterate_lower_bound = &lower_bound;
+    reading.iterate_upper_bound = &upper_bound;
+    const std::unique_ptr<rocksdb::Iterator> at(db->NewIterator(reading));
     at->SeekForPrev(archive_keys::chunk_key(id, first_event));
     if (!at->Valid()) at->SeekToFirst();
 
     std::vector<document::chunk> chunks;
-    std::size_t bytes = 0;
-    for (; at->Valid() && (chunks.empty() || bytes < bytes_max); at->Next()) {
+    std::size_t total = 0;
+    for (; at->Valid() && (chunks.empty() || total < bytes_max); at->Next()) {
         const auto number = archive_keys::first_event_at_end(at->key().ToStringView());
-        if (!number) return state_->damaged("a chunk's key cannot be decoded");
-        bytes += at->value().size();
-        if (!chunks.empty() && bytes > bytes_max) break;
+        if (!number) return damaged("a chunk's key cannot be decoded");
+        total += at->value().size();
+        if (!chunks.empty() && total > bytes_max) break;
         chunks.push_back({*number, at->value().ToString()});
     }
-    if (!at->status().ok()) return state_->fail_read(at->status());
+    if (!at->status().ok()) return fail_read(at->status());
     return chunks;
 }
 
@@ -191,46 +242,31 @@ result<std::vector<document_summary>> archive_database::list(runtime::uuid tenan
                                                              std::size_t limit) {
     const std::string prefix =
         user.is_nil() ? archive_keys::tenant_prefix(tenant) : archive_keys::user_prefix(tenant, user);
-    const std::string upper = before ? archive_keys::index_key(prefix, *before) : archive_keys::behind(prefix);
-    const std::string lower = archive_keys::index_key(prefix, state_->lowest_id());
-    if (upper <= lower) return std::vector<document_summary>();
-    const rocksdb::Slice lower_bound(lower);
-    const rocksdb::Slice upper_bound(upper);
-    rocksdb::ReadOptions options;
-    options.iterate_lower_bound = &lower_bound;
-    options.iterate_upper_bound = &upper_bound;
-
-    const std::unique_ptr<rocksdb::Iterator> at(state_->db->NewIterator(options));
-    at->SeekToLast();
+    list_order list(*state_->db, prefix, before, state_->lowest_id());
     std::vector<document_summary> documents;
-    // Again for what retention has taken since the iterator began: a short page means that there is nothing below it.
-    while (documents.size() < limit && at->Valid()) {
-        std::vector<runtime::execution_id> ids;
-        for (; at->Valid() && documents.size() + ids.size() < limit; at->Prev()) {
-            const auto id = archive_keys::id_at_end(at->key().ToStringView());
-            if (!id) return state_->damaged("an index's key cannot be decoded");
-            ids.push_back(*id);
-        }
-        const auto added = state_->add_listed(prefix, ids, documents);
+    // Again for what retention has taken since the list was read: a short page means that there is nothing below it.
+    while (documents.size() < limit) {
+        const auto items = list.next(limit - documents.size());
+        if (!items) return state_->fail_list(list, items.error());
+        if (items->empty()) break;
+        const auto added = state_->add_listed(list, *items, documents);
         if (!added) return added.error();
     }
-    if (!at->status().ok()) return state_->fail_read(at->status());
     return documents;
 }
 
-result<void> archive_database::state::add_listed(const std::string& prefix,
-                                                 const std::vector<runtime::execution_id>& ids,
+result<void> archive_database::state::add_listed(list_order& list, const std::vector<list_order::item>& items,
                                                  std::vector<document_summary>& to) {
     std::vector<std::string> keys;
-    keys.reserve(ids.size());
-    for (const auto& id : ids) keys.push_back(archive_keys::document_key(id));
+    keys.reserve(items.size());
+    for (const auto& item : items) keys.push_back(archive_keys::document_key(item.id));
     const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
     std::vector<std::string> values;
     const auto statuses = db->MultiGet(rocksdb::ReadOptions(), slices, &values);
-    to.reserve(to.size() + ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        auto found = statuses[i].IsNotFound() ? find_listed(archive_keys::index_key(prefix, ids[i]), ids[i])
-                                              : summary_of(ids[i], statuses[i], values[i]);
+    to.reserve(to.size() + items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        auto found =
+            statuses[i].IsNotFound() ? find_listed(list, items[i]) : summary_of(items[i].id, statuses[i], values[i]);
         if (!found) return found.error();
         if (*found) to.push_back(std::move(**found));
     }

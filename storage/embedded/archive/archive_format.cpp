@@ -1,6 +1,10 @@
-// The format of an archive's directory, and how one of format 1 becomes one of format 2.
+// The format of an archive's directory, and how one of an earlier format becomes one of the present.
+//
+// Formats 1 and 2 had keys of their own for each document in the lists (`t`, `u`) and, from 2 on, in the order of
+// retention (`r`). Documents and chunks lie where they always did; only format 1 lacked a document's end.
 #include <charconv>
 
+#include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_state.hpp"
 
@@ -10,95 +14,136 @@ using runtime::result;
 
 namespace {
 
-constexpr std::size_t documents_per_batch = 256;
+struct chunks_of_document {
+    std::vector<std::uint32_t> first_events;
+    std::uint64_t bytes = 0;
+};
 
-// First events and bytes of a document's chunks.
-result<void> look_at_chunks(rocksdb::DB& db, runtime::execution_id id, document& out, std::uint64_t& bytes) {
+result<chunks_of_document> look_at_chunks(rocksdb::DB& db, runtime::execution_id id) {
     const std::string lower = archive_keys::chunk_prefix(id);
     const std::string upper = archive_keys::behind(lower);
     const rocksdb::Slice upper_bound(upper);
     rocksdb::ReadOptions options;
     options.iterate_upper_bound = &upper_bound;
     const std::unique_ptr<rocksdb::Iterator> at(db.NewIterator(options));
+    chunks_of_document out;
     for (at->Seek(lower); at->Valid(); at->Next()) {
         const auto first = archive_keys::first_event_at_end(at->key().ToStringView());
         if (!first) return archive_errc::corrupt;
-        out.chunks.push_back({*first, {}});
-        bytes += at->value().size();
+        out.first_events.push_back(*first);
+        out.bytes += at->value().size();
     }
     if (!at->status().ok()) return code_of(at->status());
-    return {};
+    return out;
 }
 
-// Adds what format 1 did not have. One that has it, because an earlier try was interrupted, is only counted.
-result<void> convert_one(rocksdb::DB& db, runtime::execution_id id, std::string_view value, rocksdb::WriteBatch& batch,
-                         archive_totals& sum) {
-    const auto old = archive_keys::decode_document_1(id, value);
-    if (!old) return archive_errc::corrupt;
-    const auto key = archive_keys::retention_key(old->ended_at, id);
-    std::string there;
-    const auto status = db.Get(rocksdb::ReadOptions(), key, &there);
-    if (!status.ok() && !status.IsNotFound()) return code_of(status);
-    auto entry = archive_keys::decode_entry(there);
-    if (!status.ok() || !entry) {
+// Documents go over in the order of their ids, many in one write that also says how far it has come: the old format's
+// number, in one byte, and the last document's key. So each goes over once, however often a start is interrupted.
+class conversion {
+  public:
+    conversion(rocksdb::DB& db, char from, std::string& diagnosis) : db_(db), from_(from), diagnosis_(diagnosis) {}
+
+    // Where an interrupted one goes on; nothing if there is none.
+    static std::optional<std::pair<char, std::string>> interrupted(rocksdb::DB& db) {
+        std::string value;
+        if (!db.Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &value).ok() || value.empty())
+            return std::nullopt;
+        return std::pair(value.front(), value.substr(1));
+    }
+
+    // From the key behind `last` on.
+    result<void> run(std::string last) {
+        last_ = last.empty() ? std::string(archive_keys::document_prefix) : std::move(last);
+        const auto known = last_ == archive_keys::document_prefix ? result<void>() : read_totals();
+        if (!known) return known;
+        const std::string upper = archive_keys::behind(std::string(archive_keys::document_prefix));
+        const rocksdb::Slice upper_bound(upper);
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &upper_bound;
+        const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(options));
+        for (at->Seek(last_ + '\0'); at->Valid(); at->Next()) {
+            const auto converted = convert(at->key().ToStringView(), at->value().ToStringView());
+            if (!converted) {
+                diagnosis_ = "a document of it cannot be brought to the present format: " + converted.error().message();
+                return converted;
+            }
+            if (indexed_.size() < archive_keys::batch_documents_max) continue;
+            const auto written = write();
+            if (!written) return written;
+        }
+        if (!at->status().ok()) return fail(at->status());
+        const auto written = write();
+        if (!written) return written;
+        const auto status = db_.Delete(write_options(), slice(archive_keys::conversion_key));
+        return status.ok() ? flush() : fail(status);
+    }
+
+  private:
+    result<void> fail(const rocksdb::Status& status) {
+        diagnosis_ = "it cannot be brought to the present format: " + status.ToString();
+        return code_of(status);
+    }
+
+    result<void> read_totals() {
+        std::string value;
+        const auto status = db_.Get(rocksdb::ReadOptions(), slice(archive_keys::totals_key), &value);
+        const auto found = archive_keys::decode_totals(value);
+        if (!status.ok()) return fail(status);
+        if (!found) return fail(rocksdb::Status::Corruption("its totals cannot be read"));
+        sum_ = *found;
+        return {};
+    }
+
+    result<void> convert(std::string_view key, std::string_view value) {
+        const auto id = archive_keys::id_of_document_key(key);
+        if (!id) return archive_errc::corrupt;
+        const auto old =
+            from_ == 1 ? archive_keys::decode_document_1(*id, value) : archive_keys::decode_document(*id, value);
+        if (!old) return archive_errc::corrupt;
+        auto chunks = look_at_chunks(db_, *id);
+        if (!chunks) return chunks.error();
         document whole;
-        whole.id = id;
+        whole.id = *id;
         whole.tenant = old->summary.tenant;
         whole.user = old->summary.user;
         whole.ended_at = old->ended_at;
         whole.summary = old->summary.summary;
-        std::uint64_t bytes = 0;
-        const auto looked = look_at_chunks(db, id, whole, bytes);
-        if (!looked) return looked;
-        entry = archive_keys::entry_of(whole);
-        entry->bytes += bytes;
-        batch.Put(archive_keys::document_key(id), archive_keys::encode_document(whole));
-        batch.Put(key, archive_keys::encode_entry(*entry));
+        if (from_ == 1) batch_.Put(slice(key), archive_keys::encode_document_head(whole) + whole.summary);
+        for (const auto& gone : archive_keys::index_keys_2(old->summary, old->ended_at)) batch_.Delete(gone);
+        auto entry = archive_keys::entry_of(whole);
+        for (const auto first : chunks->first_events) entry.add_chunk(first, 0, true);
+        entry.bytes += chunks->bytes;
+        ++sum_.documents;
+        sum_.bytes += entry.bytes;
+        indexed_.push_back({whole.tenant, whole.user, std::move(entry)});
+        last_ = key;
+        return {};
     }
-    ++sum.documents;
-    sum.bytes += entry->bytes;
-    return {};
-}
 
-result<void> bring_up_to_date(rocksdb::DB& db, std::string& diagnosis) {
-    archive_totals sum;
-    rocksdb::WriteBatch batch;
-    const auto write = [&] {
-        const auto status = db.Write(write_options(), &batch);
-        batch.Clear();
-        if (!status.ok()) diagnosis = "it cannot be brought to the present format: " + status.ToString();
-        return status.ok() ? result<void>() : result<void>(code_of(status));
-    };
-    const std::string lower(archive_keys::document_prefix);
-    const std::string upper = archive_keys::behind(lower);
-    const rocksdb::Slice upper_bound(upper);
-    rocksdb::ReadOptions options;
-    options.iterate_upper_bound = &upper_bound;
-    const std::unique_ptr<rocksdb::Iterator> at(db.NewIterator(options));
-    for (at->Seek(lower); at->Valid(); at->Next()) {
-        const auto id = archive_keys::id_at_end(at->key().ToStringView());
-        const auto converted = id ? convert_one(db, *id, at->value().ToStringView(), batch, sum)
-                                  : result<void>(make_error_code(archive_errc::corrupt));
-        if (!converted) {
-            diagnosis = "a document of it cannot be brought to the present format: " + converted.error().message();
-            return converted;
-        }
-        if (sum.documents % documents_per_batch != 0) continue;
-        const auto written = write();
-        if (!written) return written;
+    result<void> write() {
+        add_blocks(batch_, std::move(indexed_), sum_.batches);
+        indexed_.clear();
+        batch_.Put(slice(archive_keys::format_key), std::to_string(archive_keys::format_version));
+        batch_.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum_));
+        batch_.Put(slice(archive_keys::conversion_key), from_ + last_);
+        const auto status = db_.Write(write_options(), &batch_);
+        batch_.Clear();
+        return status.ok() ? result<void>() : fail(status);
     }
-    if (!at->status().ok()) {
-        diagnosis = at->status().ToString();
-        return code_of(at->status());
+
+    result<void> flush() {
+        const auto status = db_.Flush(flush_options(true));
+        return status.ok() ? result<void>() : fail(status);
     }
-    batch.Put(slice(archive_keys::format_key), std::to_string(archive_keys::format_version));
-    batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
-    const auto written = write();
-    if (!written) return written;
-    const auto flushed = db.Flush(flush_options(true));
-    if (!flushed.ok()) diagnosis = flushed.ToString();
-    return flushed.ok() ? result<void>() : result<void>(code_of(flushed));
-}
+
+    rocksdb::DB& db_;
+    const char from_;
+    std::string& diagnosis_;
+    std::string last_;
+    archive_keys::stored_totals sum_;
+    rocksdb::WriteBatch batch_;
+    std::vector<indexed_document> indexed_;
+};
 
 }  // namespace
 
@@ -117,8 +162,10 @@ result<void> settle_format(rocksdb::DB& db, std::string& diagnosis) {
                         std::to_string(archive_keys::format_version) + ")";
             return archive_errc::newer_format;
         }
+        const auto left = conversion::interrupted(db);
+        if (left) return conversion(db, left->first, diagnosis).run(left->second);
         if (version == archive_keys::format_version) return {};
-        return bring_up_to_date(db, diagnosis);
+        return conversion(db, static_cast<char>(version), diagnosis).run({});
     }
     auto why = found;
     if (found.IsNotFound()) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -57,29 +58,63 @@ class damaged_archive {
         return out;
     }
 
-    // The ids that the keys of one kind end with. Where keys cannot be read, it goes on at the next border of a file:
-    // other kinds of key name the same ids.
+    // What the keys of one kind name. Where they cannot be read, it goes on at the next border of a file: other kinds
+    // of key name the same documents.
     void collect_ids(std::string_view kind, std::set<runtime::execution_id>& ids) const {
         std::string from(kind);
         const std::string upper = archive_keys::behind(from);
-        const rocksdb::Slice upper_bound(upper);
         while (from < upper) {
-            rocksdb::ReadOptions options;
-            options.iterate_upper_bound = &upper_bound;
-            options.fill_cache = false;
-            const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
-            for (at->Seek(from); at->Valid(); at->Next()) {
-                from = at->key().ToString();
-                if (const auto id = archive_keys::id_at_end(from)) ids.insert(*id);
-            }
-            if (at->status().ok()) return;
+            const auto status = read(from, upper, [&](std::string_view key, std::string_view value) {
+                for (const auto& id : archive_keys::ids_named_by(key, value)) ids.insert(id);
+            });
+            if (status.ok()) return;
             const auto next = std::upper_bound(borders_.begin(), borders_.end(), from);
             if (next == borders_.end()) return;
             from = *next;
         }
     }
 
+    // Nothing if no entry of it can be read.
+    [[nodiscard]] std::optional<archive_keys::retention_entry> entry_of(runtime::execution_id id,
+                                                                        runtime::utc_time ended_at) {
+        std::string from =
+            archive_keys::with_period(archive_keys::retention_prefix, archive_keys::end_period(ended_at));
+        if (from != read_period_) {
+            read_period_ = from;
+            read_entries_.clear();
+            const auto note = [&](std::string_view, std::string_view value) {
+                if (auto block = archive_keys::decode_retention_block(value))
+                    for (auto& entry : block->entries) read_entries_[entry.id] = std::move(entry);
+            };
+            read(from, archive_keys::behind(from), note).PermitUncheckedError();
+        }
+        const auto found = read_entries_.find(id);
+        if (found == read_entries_.end()) return std::nullopt;
+        return found->second;
+    }
+
+    [[nodiscard]] std::optional<archive_keys::stored_document> decode(runtime::execution_id id,
+                                                                      std::string_view value) const {
+        std::string format;
+        const bool is_first = get(std::string(archive_keys::format_key), format) && format == "1";
+        return is_first ? archive_keys::decode_document_1(id, value) : archive_keys::decode_document(id, value);
+    }
+
   private:
+    // Until what cannot be read, or the end; `from` is the key it came to.
+    rocksdb::Status read(std::string& from, const std::string& upper, const auto& visit) const {
+        const rocksdb::Slice upper_bound(upper);
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &upper_bound;
+        options.fill_cache = false;
+        const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+        for (at->Seek(from); at->Valid(); at->Next()) {
+            from = at->key().ToString();
+            visit(from, at->value().ToStringView());
+        }
+        return at->status();
+    }
+
     // Just behind the largest key of each file, and the smallest: where another file may go on.
     void note_borders() {
         std::vector<rocksdb::LiveFileMetaData> files;
@@ -93,17 +128,18 @@ class damaged_archive {
 
     std::unique_ptr<rocksdb::DB> db_;
     std::vector<std::string> borders_;
+    // The period of the order of retention that was looked at last: ids that follow one another mostly ended together.
+    std::string read_period_;
+    std::map<runtime::execution_id, archive_keys::retention_entry> read_entries_;
 };
 
-std::optional<document> read_whole(const damaged_archive& from, runtime::execution_id id) {
+std::optional<document> read_whole(damaged_archive& from, runtime::execution_id id) {
     std::string value;
     if (!from.get(archive_keys::document_key(id), value)) return std::nullopt;
-    auto stored = archive_keys::decode_document(id, value);
+    auto stored = from.decode(id, value);
     if (!stored) return std::nullopt;
     std::optional<std::vector<std::uint32_t>> chunks;
-    if (from.get(archive_keys::retention_key(stored->ended_at, id), value)) {
-        if (auto entry = archive_keys::decode_entry(value)) chunks = std::move(entry->chunks);
-    }
+    if (auto entry = from.entry_of(id, stored->ended_at)) chunks = std::move(entry->chunks);
     if (!chunks) chunks = from.chunks_of(id);
     if (!chunks) return std::nullopt;
     document out;
@@ -112,6 +148,7 @@ std::optional<document> read_whole(const damaged_archive& from, runtime::executi
     out.user = stored->summary.user;
     out.ended_at = stored->ended_at;
     out.summary = std::move(stored->summary.summary);
+    if (stored->chunk) out.chunks.push_back(std::move(*stored->chunk));
     for (const auto first : *chunks) {
         if (!from.get(archive_keys::chunk_key(id, first), value)) return std::nullopt;
         out.chunks.push_back({first, value});
@@ -129,9 +166,9 @@ bool write(archive_database& to, std::vector<document>& batch, archive_repair& r
     return written.has_value();
 }
 
-bool copy_documents(const damaged_archive& from, archive_database& to, archive_repair& report) {
+bool copy_documents(damaged_archive& from, archive_database& to, archive_repair& report) {
     std::set<runtime::execution_id> ids;
-    for (const auto* kind : {"d", "t", "r"}) from.collect_ids(kind, ids);
+    for (const auto* kind : {"d", "T", "R", "t", "r"}) from.collect_ids(kind, ids);
     std::vector<document> batch;
     std::size_t bytes = 0;
     for (const auto& id : ids) {

@@ -1,5 +1,6 @@
 // archive_database: what keeps the archive within its bounds.
 #include "runtime/base/assert.hpp"
+#include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_state.hpp"
 
@@ -22,15 +23,6 @@ std::uint64_t* exceeded(retention_step& step, const retention_limits& limits, co
 
 }  // namespace
 
-void remove_document(rocksdb::WriteBatch& batch, runtime::execution_id id, runtime::utc_time ended_at,
-                     const archive_keys::retention_entry& entry) {
-    batch.Delete(archive_keys::document_key(id));
-    batch.Delete(archive_keys::index_key(archive_keys::tenant_prefix(entry.tenant), id));
-    batch.Delete(archive_keys::index_key(archive_keys::user_prefix(entry.tenant, entry.user), id));
-    for (const auto first : entry.chunks) batch.Delete(archive_keys::chunk_key(id, first));
-    batch.Delete(archive_keys::retention_key(ended_at, id));
-}
-
 result<void> archive_database::state::look(std::string& diagnosis) {
     std::string value;
     const auto status = db->Get(rocksdb::ReadOptions(), slice(archive_keys::totals_key), &value);
@@ -47,33 +39,30 @@ result<void> archive_database::state::look(std::string& diagnosis) {
 }
 
 // A document that is put again replaces what it left: nothing is counted twice, and no key of it is forgotten.
-result<void> archive_database::state::forget_earlier(rocksdb::WriteBatch& batch, const document& newer,
-                                                     archive_totals& sum) {
+result<void> archive_database::state::forget_earlier(removal& earlier, runtime::execution_id id,
+                                                     archive_keys::stored_totals& sum) {
     std::string value;
-    auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(newer.id), &value);
+    const auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
     if (status.IsNotFound()) return {};
     if (!status.ok()) return fail(status);
-    const auto earlier = archive_keys::decode_document(newer.id, value);
-    if (!earlier) return make_error_code(archive_errc::corrupt);
-    const auto key = archive_keys::retention_key(earlier->ended_at, newer.id);
-    status = db->Get(rocksdb::ReadOptions(), key, &value);
-    if (!status.ok() && !status.IsNotFound()) return fail(status);
-    const auto entry = archive_keys::decode_entry(value);
-    if (!status.ok() || !entry) return make_error_code(archive_errc::corrupt);
-    remove_document(batch, newer.id, earlier->ended_at, *entry);
+    const auto there = archive_keys::decode_document(id, value);
+    if (!there) return make_error_code(archive_errc::corrupt);
+    const auto placed = find_placed(*db, id, there->ended_at);
+    if (!placed) return placed.error();
     --sum.documents;
-    sum.bytes -= entry->bytes;
-    return {};
+    sum.bytes -= placed->entry.bytes;
+    return earlier.remove(*placed);
 }
 
-void archive_database::state::set_totals(const archive_totals& now) {
+void archive_database::state::set_totals(const archive_keys::stored_totals& now) {
     totals = now;
     documents = now.documents;
     bytes = now.bytes;
 }
 
-void archive_database::state::lower_floors(runtime::execution_id id, const std::string& retention_key) {
-    if (retention_key < retention_floor) retention_floor = retention_key;
+void archive_database::state::lower_floors(runtime::execution_id id, runtime::utc_time ended_at) {
+    auto period = archive_keys::with_period(archive_keys::retention_prefix, archive_keys::end_period(ended_at));
+    if (period < retention_floor) retention_floor = std::move(period);
     const std::lock_guard hold(lowest_guard);
     if (id < lowest) lowest = id;
 }
@@ -96,7 +85,7 @@ result<void> archive_database::state::raise_lowest() {
     at->SeekToFirst();
     if (!at->status().ok()) return code_of(at->status());
     if (!at->Valid()) return {};
-    const auto first = archive_keys::id_at_end(at->key().ToStringView());
+    const auto first = archive_keys::id_of_document_key(at->key().ToStringView());
     if (!first) return make_error_code(archive_errc::corrupt);
     const std::lock_guard hold(lowest_guard);
     lowest = *first;
@@ -112,42 +101,40 @@ result<retention_step> archive_database::remove_oldest(const retention_limits& l
 result<retention_step> archive_database::state::remove_some(const retention_limits& limits, runtime::utc_time now,
                                                             std::size_t documents_max,
                                                             archive_sequence durable_through) {
-    const std::string lowest_key = retention_floor;
-    const std::string upper =
-        unflushed.smallest(durable_through).value_or(archive_keys::behind(std::string(archive_keys::retention_prefix)));
-    if (upper <= lowest_key) return retention_step{};
-    const rocksdb::Slice lower_bound(lowest_key);
-    const rocksdb::Slice upper_bound(upper);
-    rocksdb::ReadOptions reading;
-    reading.iterate_lower_bound = &lower_bound;
-    reading.iterate_upper_bound = &upper_bound;
-    const std::unique_ptr<rocksdb::Iterator> at(db->NewIterator(reading));
-    retention_step step;
-    archive_totals sum = totals;
+    // Nothing from the first document on that no flush has made durable.
+    const auto end = unflushed.smallest(durable_through);
+    retention_order order(*db, retention_floor);
     rocksdb::WriteBatch batch;
+    removal gone(*db, batch);
+    retention_step step;
+    archive_keys::stored_totals sum = totals;
     std::string floor = retention_floor;
-    for (at->SeekToFirst(); at->Valid(); at->Next()) {
-        const auto key = at->key().ToStringView();
-        const auto id = archive_keys::id_at_end(key);
-        const auto ended_at = archive_keys::end_of_retention_key(key);
-        const auto entry = archive_keys::decode_entry(at->value().ToStringView());
-        if (!id || !ended_at || !entry) return archive_errc::corrupt;
-        std::uint64_t* const why = exceeded(step, limits, sum, *ended_at, now);
-        if (why == nullptr) break;
-        if (step.documents() == documents_max) {
-            step.more = true;
-            break;
+    // The limit for which it goes; null if it stays.
+    const auto reason_to_go = [&](const placed_document& oldest) -> std::uint64_t* {
+        if (end && archive_keys::position_of(oldest.entry) >= *end) return nullptr;
+        std::uint64_t* const why = exceeded(step, limits, sum, oldest.entry.ended_at, now);
+        step.more = why != nullptr && step.documents() == documents_max;
+        return step.more ? nullptr : why;
+    };
+    for (bool going = true; going;) {
+        const auto ended = order.next();
+        if (!ended) return ended.error();
+        if (ended->empty()) break;
+        for (const auto& oldest : *ended) {
+            std::uint64_t* const why = reason_to_go(oldest);
+            going = why != nullptr;
+            if (!going) break;
+            const auto removed = gone.remove(oldest);
+            if (!removed) return removed.error();
+            ++*why;
+            step.bytes += oldest.entry.bytes;
+            --sum.documents;
+            sum.bytes -= oldest.entry.bytes;
         }
-        floor = key;
-        floor.push_back('\0');
-        remove_document(batch, *id, *ended_at, *entry);
-        ++*why;
-        step.bytes += entry->bytes;
-        --sum.documents;
-        sum.bytes -= entry->bytes;
+        floor = going ? order.behind_period() : order.period();
     }
-    if (!at->status().ok()) return code_of(at->status());
     if (step.documents() == 0) return step;
+    gone.finish();
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto written = db->Write(write_options(), &batch);
     if (!written.ok()) return fail(written);

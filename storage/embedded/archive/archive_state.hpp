@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_database.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/manifest_copy.hpp"
@@ -63,11 +64,6 @@ rocksdb::Status open_to_read(const std::string& directory, std::unique_ptr<rocks
 // Checks the format of a directory, writes it into a new one, or brings an older one up to date.
 runtime::result<void> settle_format(rocksdb::DB& db, std::string& diagnosis);
 
-// Adds everything that a document is made of to a batch, or everything that removes it.
-void add_document(rocksdb::WriteBatch& batch, const document& what);
-void remove_document(rocksdb::WriteBatch& batch, runtime::execution_id id, runtime::utc_time ended_at,
-                     const archive_keys::retention_entry& entry);
-
 struct archive_database::state {
     state(const archive_options& from, archive_observer& told)
         : observer(told),
@@ -84,19 +80,23 @@ struct archive_database::state {
     // What a read of a document's key came to; nothing if there is none.
     runtime::result<std::optional<document_summary>> summary_of(runtime::execution_id id, const rocksdb::Status& read,
                                                                 std::string_view value);
-    // The documents that an index under `prefix` has just named, but for those that retention has taken since.
-    runtime::result<void> add_listed(const std::string& prefix, const std::vector<runtime::execution_id>& ids,
+    runtime::error_code undecodable(runtime::execution_id id);
+    // Of a document whose chunks have keys of their own.
+    runtime::result<std::vector<document::chunk>> chunks_from(runtime::execution_id id, std::uint32_t first_event,
+                                                              std::size_t bytes_max);
+    // The documents that a list has just named, but for those that retention has taken since.
+    runtime::result<void> add_listed(list_order& list, const std::vector<list_order::item>& items,
                                      std::vector<document_summary>& to);
     // One of them that is missing.
-    runtime::result<std::optional<document_summary>> find_listed(const std::string& index_key,
-                                                                 runtime::execution_id id);
+    runtime::result<std::optional<document_summary>> find_listed(list_order& list, const list_order::item& what);
+    runtime::error_code fail_list(const list_order& list, runtime::error_code why);
     // After opening: how much there is and where it begins.
     runtime::result<void> look(std::string& diagnosis);
-    runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, const document& newer, archive_totals& sum);
-    void set_totals(const archive_totals& now);
+    runtime::result<void> forget_earlier(removal& earlier, runtime::execution_id id, archive_keys::stored_totals& sum);
+    void set_totals(const archive_keys::stored_totals& now);
     [[nodiscard]] runtime::execution_id lowest_id() const;
-    // The smallest id of what arrives, and the smallest key that retention will see of it.
-    void lower_floors(runtime::execution_id id, const std::string& retention_key);
+    // The smallest id of what arrives, and its first end.
+    void lower_floors(runtime::execution_id id, runtime::utc_time ended_at);
     runtime::result<void> raise_lowest();
     runtime::result<retention_step> remove_some(const retention_limits& limits, runtime::utc_time now,
                                                 std::size_t documents_max, archive_sequence durable_through);
@@ -109,9 +109,9 @@ struct archive_database::state {
 
     // Held by whoever changes documents, so that the totals are exact: RocksDB takes one batch at a time anyway.
     std::mutex changing;
-    // These under `changing`. Nothing that retention could remove has a key before `retention_floor`: without it
-    // each look would pass over everything that was ever removed and not yet compacted.
-    archive_totals totals;
+    // These under `changing`. Nothing that retention could remove has a key before `retention_floor`, a period's:
+    // without it each look would pass over everything that was ever removed and not yet compacted.
+    archive_keys::stored_totals totals;
     std::string retention_floor;
     // What retention has to leave alone. No snapshot of RocksDB's does the same: with each that ends it writes every
     // file once more that has come to the last level since.

@@ -15,7 +15,7 @@ namespace storage::embedded {
 // counts as durable when its last one is: a few bytes for thousands of documents. A group ends where a flush begins.
 class unflushed_keys {
   public:
-    static constexpr archive_sequence group_span = 1U << 14;
+    static constexpr archive_sequence group_span = 1U << 12;
 
     // A write that ended with `sequence`, which rises from call to call; `smallest` of its keys.
     void put(archive_sequence sequence, std::string smallest) {

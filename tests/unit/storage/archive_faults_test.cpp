@@ -211,7 +211,7 @@ TEST(archive_faults, a_directory_of_a_later_version_is_refused) {
         rocksdb::Options options;
         ASSERT_TRUE(rocksdb::DB::Open(options, directory.path(), &raw).ok());
         const std::unique_ptr<rocksdb::DB> db(raw);
-        ASSERT_TRUE(db->Put({}, std::string(storage::embedded::archive_keys::format_key), "3").ok());
+        ASSERT_TRUE(db->Put({}, std::string(storage::embedded::archive_keys::format_key), "4").ok());
     }
     std::string diagnosis;
     const auto opened = archive_store::open(options_in(directory.path()), diagnosis);

@@ -3,6 +3,10 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <utility>
+
+#include "storage/embedded/archive/archive_blocks.hpp"
+#include "storage/embedded/archive/archive_check.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_store.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -112,28 +116,30 @@ TEST(archive_retention, nothing_of_a_removed_document_is_left) {
         only.run([&] { return put_numbers(only.front(), 1, 50); });
         only.run([&] { return keep(only.front(), 1, 49); });
     }
-    // One document: itself, its chunk, two lists, its place in the order; and the format and the totals.
-    EXPECT_EQ(keys_left(directory.path()), 7U);
+    // One document: itself with its chunk, two lists, its place in the order; and the format and the totals.
+    EXPECT_EQ(keys_left(directory.path()), 6U);
 }
 
-// What the version before retention wrote.
-void write_format_1(const std::string& directory, std::uint64_t count) {
+// What earlier versions wrote: 1 had no retention, 2 a key for each document in every list.
+void write_old_format(const std::string& directory, char format, std::uint64_t count) {
     rocksdb::DB* raw = nullptr;
     rocksdb::Options options;
     options.create_if_missing = true;
     ASSERT_TRUE(rocksdb::DB::Open(options, directory, &raw).ok());
     const std::unique_ptr<rocksdb::DB> db(raw);
     rocksdb::WriteBatch batch;
-    batch.Put(std::string(keys::format_key), "1");
+    batch.Put(std::string(keys::format_key), std::string(1, format));
     for (std::uint64_t i = 1; i <= count; ++i) {
-        const auto one = numbered_document(i);
-        std::string value(reinterpret_cast<const char*>(one.tenant.bytes.data()), 16);
-        value.append(reinterpret_cast<const char*>(one.user.bytes.data()), 16);
-        batch.Put(keys::document_key(one.id), value + one.summary);
-        batch.Put(keys::index_key(keys::tenant_prefix(one.tenant), one.id), "");
-        batch.Put(keys::index_key(keys::user_prefix(one.tenant, one.user), one.id), "");
-        for (const auto& chunk : one.chunks) batch.Put(keys::chunk_key(one.id, chunk.first_event), chunk.bytes);
+        auto one = numbered_document(i);
+        const auto chunks = std::exchange(one.chunks, {});
+        auto head = keys::encode_document_head(one);
+        if (format == '1') head.resize(32);  // without the end
+        batch.Put(keys::document_key(one.id), head + one.summary);
+        for (const auto& chunk : chunks) batch.Put(keys::chunk_key(one.id, chunk.first_event), chunk.bytes);
+        for (const auto& key : keys::index_keys_2({one.id, one.tenant, one.user, {}}, one.ended_at))
+            if (format == '2' || key[0] != 'r') batch.Put(key, "");
     }
+    if (format == '2') batch.Put(std::string(keys::totals_key), std::string(16, '\0'));
     ASSERT_TRUE(db->Write({}, &batch).ok());
 }
 
@@ -142,19 +148,87 @@ task<void> expect_summary(archive& a, std::uint64_t number) {
     EXPECT_TRUE(found.has_value() && found->has_value() && (*found)->summary == "summary " + std::to_string(number));
 }
 
-TEST(archive_retention, an_archive_of_format_1_is_taken_over) {
+task<void> note_totals(archive& a, storage::archive_totals& out) {
+    out = a.totals();
+    co_return;
+}
+
+void expect_new_format(const std::string& directory) {
+    const auto found = storage::embedded::verify_archive(directory);
+    EXPECT_TRUE(found.good) << (found.damage.empty() ? "" : found.damage.front());
+    EXPECT_EQ(found.documents, 100U);
+}
+
+class archive_formats : public ::testing::TestWithParam<char> {};
+
+TEST_P(archive_formats, an_archive_of_an_earlier_format_is_taken_over) {
     const temporary_directory directory;
-    write_format_1(directory.path(), 600);
+    write_old_format(directory.path(), GetParam(), 600);
+    storage::archive_totals all;
     {
         life first(directory.path());
+        first.run([&] { return note_totals(first.front(), all); });
         first.run([&] { return expect_range(first.front(), 1, 600); });
         first.run([&] { return expect_summary(first.front(), 77); });
         first.run([&] { return keep(first.front(), 100, 500); });
     }
+    expect_new_format(directory.path());
     life second(directory.path());
     second.run([&] { return expect_range(second.front(), 501, 600); });
     second.run([&] { return expect_summary(second.front(), 600); });
+    // As many bytes as if they had been put today.
+    const temporary_directory other;
+    life today(other.path());
+    today.run([&] { return put_numbers(today.front(), 1, 600); });
+    storage::archive_totals same;
+    today.run([&] { return note_totals(today.front(), same); });
+    EXPECT_EQ(all.bytes, same.bytes);
 }
+
+// A start that was killed between two of its writes.
+void stop_half_way(const std::string& directory, char format, std::uint64_t converted) {
+    rocksdb::DB* raw = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(rocksdb::Options(), directory, &raw).ok());
+    const std::unique_ptr<rocksdb::DB> db(raw);
+    rocksdb::WriteBatch batch;
+    std::uint64_t batches = 0;
+    keys::stored_totals sum;
+    std::vector<storage::embedded::indexed_document> indexed;
+    for (std::uint64_t i = 1; i <= converted; ++i) {
+        auto one = numbered_document(i);
+        const auto chunks = std::exchange(one.chunks, {});
+        batch.Put(keys::document_key(one.id), keys::encode_document_head(one) + one.summary);
+        for (const auto& key : keys::index_keys_2({one.id, one.tenant, one.user, {}}, one.ended_at)) batch.Delete(key);
+        auto entry = keys::entry_of(one);
+        for (const auto& chunk : chunks) entry.add_chunk(chunk.first_event, chunk.bytes.size(), true);
+        sum.bytes += entry.bytes;
+        indexed.push_back({one.tenant, one.user, entry});
+    }
+    storage::embedded::add_blocks(batch, std::move(indexed), batches);
+    sum.documents = converted;
+    sum.batches = batches;
+    batch.Put(std::string(keys::format_key), "3");
+    batch.Put(std::string(keys::totals_key), keys::encode_totals(sum));
+    batch.Put(std::string(keys::conversion_key),
+              std::string(1, static_cast<char>(format - '0')) + keys::document_key(numbered_id(converted)));
+    ASSERT_TRUE(db->Write({}, &batch).ok());
+}
+
+TEST_P(archive_formats, a_start_goes_on_where_an_earlier_one_was_killed) {
+    const temporary_directory directory;
+    write_old_format(directory.path(), GetParam(), 600);
+    stop_half_way(directory.path(), GetParam(), 192);
+    EXPECT_FALSE(storage::embedded::verify_archive(directory.path()).good);
+    {
+        life first(directory.path());
+        first.run([&] { return expect_range(first.front(), 1, 600); });
+        first.run([&] { return keep(first.front(), 100, 500); });
+    }
+    expect_new_format(directory.path());
+}
+
+INSTANTIATE_TEST_SUITE_P(formats, archive_formats, ::testing::Values('1', '2'),
+                         [](const auto& each) { return std::string("format_") + each.param; });
 
 }  // namespace
 }  // namespace tests

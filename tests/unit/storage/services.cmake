@@ -24,6 +24,11 @@ weir_test(archive_database_test
   USES weir_archive
   LABELS unit)
 
+weir_test(archive_model_test
+  SOURCES archive_model_test.cpp numbered_documents.cpp
+  USES weir_archive
+  LABELS unit)
+
 weir_test(archive_damage_test
   SOURCES archive_damage_test.cpp numbered_documents.cpp
   USES weir_archive PkgConfig::ROCKSDB

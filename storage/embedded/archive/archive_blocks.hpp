@@ -1,0 +1,112 @@
+// The keys that name many documents: how documents come into these blocks, are found in them, and go. Private to this
+// folder. None of it is for several threads.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "storage/embedded/archive/archive_keys.hpp"
+
+namespace storage::embedded {
+
+struct indexed_document {
+    runtime::uuid tenant;
+    runtime::uuid user;
+    archive_keys::retention_entry entry;
+};
+
+// Puts documents into blocks of their own. `batches` is the next batch's number, before and after.
+void add_blocks(rocksdb::WriteBatch& to, std::vector<indexed_document> documents, std::uint64_t& batches);
+
+// A document and the batch that it was put with.
+struct placed_document : indexed_document {
+    std::uint64_t batch = 0;
+};
+
+// Takes documents out of the archive, with all their keys, and out of the blocks that name them.
+class removal {
+  public:
+    // Both outlive it. What it does comes into `to` at once but for the blocks, which come with finish().
+    removal(rocksdb::DB& db, rocksdb::WriteBatch& to) : db_(db), to_(to) {}
+
+    // Corrupt if a block does not name it.
+    runtime::result<void> remove(const placed_document& what);
+    void finish();
+
+  private:
+    runtime::result<void> remove_from_list(const std::string& prefix, const placed_document& what);
+    runtime::result<void> remove_from_order(const placed_document& what);
+
+    rocksdb::DB& db_;
+    rocksdb::WriteBatch& to_;
+    std::map<std::string, std::vector<runtime::execution_id>> lists_;  // by key: what is left
+    std::map<std::string, archive_keys::retention_block> order_;
+};
+
+// The order of retention, one period after the other.
+class retention_order {
+  public:
+    // `from` is a period's key.
+    retention_order(rocksdb::DB& db, std::string from);
+
+    // What ended in the next period in which anything did, in order; nothing at the end.
+    runtime::result<std::vector<placed_document>> next();
+    // The key of the period that next() has given.
+    [[nodiscard]] const std::string& period() const { return period_; }
+    // Of the one behind it.
+    [[nodiscard]] std::string behind_period() const { return archive_keys::behind(period_); }
+
+  private:
+    std::string upper_;
+    rocksdb::Slice upper_bound_;
+    std::unique_ptr<rocksdb::Iterator> at_;
+    std::string period_;
+};
+
+// Where a document stands that ended then.
+runtime::result<placed_document> find_placed(rocksdb::DB& db, runtime::execution_id id, runtime::utc_time ended_at);
+
+// One list, newest first.
+class list_order {
+  public:
+    struct item {
+        runtime::execution_id id;
+        std::uint64_t batch = 0;
+    };
+    // Down from `before`, or the newest, to `lowest`.
+    list_order(rocksdb::DB& db, std::string prefix, std::optional<runtime::execution_id> before,
+               runtime::execution_id lowest);
+
+    // The next ones, at most so many, at least one unless there is none.
+    runtime::result<std::vector<item>> next(std::size_t count_max);
+    // Whether it is in the list at this moment.
+    runtime::result<bool> still_names(const item& what);
+    // Of the last failure, for people.
+    [[nodiscard]] const std::string& diagnosis() const { return diagnosis_; }
+
+  private:
+    runtime::result<void> read_period();
+    runtime::error_code fail(const rocksdb::Status& status);
+    runtime::error_code damaged();
+
+    rocksdb::DB& db_;
+    const std::string prefix_;
+    const std::optional<runtime::execution_id> before_;
+    std::string lower_;
+    std::string upper_;
+    rocksdb::Slice lower_bound_;
+    rocksdb::Slice upper_bound_;
+    std::unique_ptr<rocksdb::Iterator> at_;
+    std::vector<item> read_;  // of the last period, oldest first
+    std::string diagnosis_;
+};
+
+}  // namespace storage::embedded
