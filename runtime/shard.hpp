@@ -49,8 +49,8 @@ class shard {
     // Runs `blocking` on a helper thread, then `done` on this shard (in the simulated world both on the shard, later).
     virtual void offload(work blocking, work done) = 0;
 
-    // Work in sight (a disk write, another shard's answer): as long as there is some, a real shard polls for some tens
-    // of microseconds before it sleeps, since waking an idle core costs more.
+    // Work in sight (a disk write): as long as there is some, and what it waited for came soon of late, a real shard
+    // polls for some microseconds before it sleeps, since waking an idle core costs more.
     void expect_work() { ++expected_; }
     void expected_work_came() { --expected_; }
     // While programs want this CPU, polling takes it from them.

@@ -35,7 +35,8 @@ shard_thread::shard_thread(shard_group& group, shard_id id, std::uint64_t seed)
       group_(group),
       wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_up_(io_context_, wake_fd_),
-      alarm_(io_context_) {
+      alarm_(io_context_),
+      poll_window_(group.limits().polling_max) {
     WEIR_ASSERT(wake_fd_ >= 0);
     io_ = &io_context_;
     context_ = &io_context_;
@@ -165,21 +166,26 @@ void shard_thread::sleep_until_woken() {
 }
 
 void shard_thread::loop() {
-    steady_time idle_since{};
     while (!stopping_.load(std::memory_order_relaxed)) {
         const bool was_busy = turn();
         if (run_idle_work(!was_busy) || was_busy) {
-            idle_since = {};
+            end_wait();
             continue;
         }
         if (expected_ > 0 && polling_allowed_) {
             const steady_time now = time().steady();
-            if (idle_since == steady_time{}) idle_since = now;
-            if (now - idle_since < microseconds(group_.limits().polling_us)) continue;
+            if (!waiting_since_) waiting_since_ = now;
+            if (now - *waiting_since_ < poll_window_.length()) continue;
         }
         sleep_until_woken();
-        idle_since = {};
+        end_wait();
     }
+}
+
+void shard_thread::end_wait() {
+    if (!waiting_since_) return;
+    poll_window_.waited(time().steady() - *waiting_since_);
+    waiting_since_.reset();
 }
 
 void shard_thread::run(int cpu) {

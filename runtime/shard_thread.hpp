@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/base/result.hpp"
+#include "runtime/poll_window.hpp"
 #include "runtime/shard.hpp"
 #include "runtime/spsc_ring.hpp"
 
@@ -27,7 +28,7 @@ class shard_group;
 struct shard_limits {
     std::size_t ring_capacity = 256;    // messages from one shard to another before the sender parks
     std::size_t parked_max = 1U << 20;  // messages a shard parks in all: reaching it is a bug and aborts
-    std::uint32_t polling_us = 40;      // polls this long with work in sight before it sleeps
+    microseconds polling_max{40};       // with work in sight it polls no longer before it sleeps
     unsigned offload_threads = 2;       // helper threads of the whole group, for blocking calls
     bool pinned = true;                 // each thread to one CPU; false for a client that is gone in a moment
 };
@@ -61,6 +62,7 @@ class shard_thread final : public shard {
     // All of it, or what may wait no longer. True if there was some.
     bool run_idle_work(bool is_idle);
     void sleep_until_woken();
+    void end_wait();
     std::size_t drain_rings();
     std::size_t flush_parked();
     void wake();
@@ -82,6 +84,8 @@ class shard_thread final : public shard {
     std::uint64_t parked_total_ = 0;
     std::vector<unique_function<std::size_t()>> pollers_;
     std::vector<idle_work> idle_work_;
+    poll_window poll_window_;
+    std::optional<steady_time> waiting_since_;  // with work in sight
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};
     std::thread thread_;
