@@ -1,11 +1,21 @@
 #include "runtime/base/sha256.hpp"
 
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 
 #include "runtime/base/assert.hpp"
 
 namespace runtime {
+
+namespace {
+
+// Looked up once: each look takes a lock and most of a short digest's time.
+const EVP_MD* algorithm() {
+    static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    WEIR_ASSERT(found != nullptr);
+    return found;
+}
+
+}  // namespace
 
 struct sha256_hasher::context {
     EVP_MD_CTX* digest = EVP_MD_CTX_new();
@@ -16,7 +26,7 @@ struct sha256_hasher::context {
 };
 
 sha256_hasher::sha256_hasher() : context_(std::make_unique<context>()) {
-    WEIR_ASSERT(EVP_DigestInit_ex(context_->digest, EVP_sha256(), nullptr) == 1);
+    WEIR_ASSERT(EVP_DigestInit_ex(context_->digest, algorithm(), nullptr) == 1);
 }
 
 sha256_hasher::~sha256_hasher() = default;
@@ -34,7 +44,8 @@ sha256_digest sha256_hasher::finish() {
 
 sha256_digest sha256(std::string_view bytes) {
     sha256_digest out{};
-    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
+    unsigned length = 0;
+    WEIR_ASSERT(EVP_Digest(bytes.data(), bytes.size(), out.data(), &length, algorithm(), nullptr) == 1);
     return out;
 }
 
