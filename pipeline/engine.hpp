@@ -139,12 +139,6 @@ struct idempotency {
     runtime::sha256_digest body_sha256;  // of the body's bytes
 };
 
-struct accepted {
-    execution_id id;
-    enum status status = status::queued;
-    bool replayed = false;
-};
-
 // GET /executions/{id}, and an item of a list.
 struct execution_view {
     execution_id id;
@@ -225,6 +219,13 @@ struct result_view {
     std::string lang;
     std::string lang_version;
     enum priority priority = priority::normal;
+};
+
+struct accepted {
+    execution_id id;
+    enum status status = status::queued;
+    bool replayed = false;
+    std::optional<result_view> result;  // see execute_and_wait()
 };
 
 enum class event_type : std::uint8_t {
@@ -329,6 +330,10 @@ class engine {
     [[nodiscard]] virtual engine& on(runtime::shard& home) = 0;
 
     virtual task<outcome<accepted>> execute(principal who, script_request request, std::optional<idempotency> key) = 0;
+    // The same, and waits for the end: one journey to the execution's home, one wait for the log. The result is there
+    // if the end came before the deadline, and the key was new.
+    virtual task<outcome<accepted>> execute_and_wait(principal who, script_request request,
+                                                     std::optional<idempotency> key, runtime::steady_time deadline) = 0;
     virtual task<outcome<execution_view>> find(principal who, execution_id id) = 0;
     // failure not_finished before the end.
     virtual task<outcome<result_view>> result_of(principal who, execution_id id) = 0;

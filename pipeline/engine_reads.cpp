@@ -181,7 +181,7 @@ task<outcome<std::optional<result_view>>> engine_service::result_in_time_here(pr
     if (const auto e = open_one(who, id)) {
         while (!e->is_ended()) {
             const bool changed = co_await e->changed.wait_until(deadline);
-            if (!changed || (draining_ && stop_.stop_requested())) co_return out;
+            if (!changed || state_.journal.health() || (draining_ && stop_.stop_requested())) co_return out;
         }
     }
     auto view = co_await result_here(std::move(who), id);

@@ -87,6 +87,10 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
         state_.letters.read_by(kind, borrower_);
     for (const auto kind : {letter_kind::lease_ask, letter_kind::lease_return, letter_kind::lease_declare})
         state_.letters.read_by(kind, lender_);
+    // Who waits for an end is told: it may not come any more.
+    state_.journal.on_failure([this] {
+        for (const auto& e : state_.table.all()) e->changed.notify_all();
+    });
     auto& queued = metrics.make_gauge("weir_executions_queued", "Executions that wait for a seat.");
     auto& held = metrics.make_gauge("weir_executions_held",
                                     "Executions in memory: unfinished, or not yet taken by the archive.");
@@ -174,10 +178,32 @@ runtime::slot engine_service::own_slot() {
     return {static_cast<std::uint16_t>(partition.value << low_bits | low)};
 }
 
+engine_service::post_place engine_service::place_of(const principal& who, const std::optional<idempotency>& key) {
+    post_place out;
+    if (!key) {
+        out.home = own_slot();
+        return out;
+    }
+    const auto digest = digest_of(who, execute_route, key->key);
+    out.home = digest.home;
+    out.binding.emplace();
+    out.binding->key = digest.key;
+    out.binding->body_sha256 = key->body_sha256;
+    return out;
+}
+
 task<outcome<accepted>> engine_service::execute(principal who, script_request request, std::optional<idempotency> key) {
-    const runtime::slot slot = key ? digest_of(who, execute_route, key->key).home : own_slot();
-    const std::size_t owner = map_.owner_of(slot);
-    return at_home(owner, &engine_service::execute_here, std::move(who), std::move(request), std::move(key), slot);
+    const auto place = place_of(who, key);
+    return at_home(map_.owner_of(place.home), &engine_service::execute_here, std::move(who), std::move(request), place,
+                   std::nullopt);
+}
+
+task<outcome<accepted>> engine_service::execute_and_wait(principal who, script_request request,
+                                                         std::optional<idempotency> key,
+                                                         runtime::steady_time deadline) {
+    const auto place = place_of(who, key);
+    return at_home(map_.owner_of(place.home), &engine_service::execute_here, std::move(who), std::move(request), place,
+                   deadline);
 }
 
 failure engine_service::limited(failure_code code, std::string_view limit, std::uint64_t value, std::string detail) {
@@ -238,13 +264,10 @@ failure engine_service::no_answer(user_limit::answer_end why) {
                    "the count of the user's open executions is not known in time");
 }
 
-task<outcome<accepted>> engine_service::execute_here(principal who, script_request request,
-                                                     std::optional<idempotency> key, runtime::slot slot) {
-    std::optional<key_entry> binding;
-    if (key) {
-        binding.emplace();
-        binding->key = digest_of(who, execute_route, key->key).key;
-        binding->body_sha256 = key->body_sha256;
+task<outcome<accepted>> engine_service::execute_here(principal who, script_request request, post_place place,
+                                                     std::optional<runtime::steady_time> wait_until) {
+    auto& binding = place.binding;
+    if (binding) {
         const auto ttl_us = std::chrono::duration_cast<runtime::microseconds>(options_.key_ttl).count();
         binding->expires = {state_.home.time().utc().microseconds_since_epoch + ttl_us};
     }
@@ -254,10 +277,10 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
         if (binding) {
             if (const auto* bound = state_.keys.find(binding->key)) {
                 key_table::entry entry = *bound;
-                co_return co_await replay_here(std::move(who), entry, key->body_sha256);
+                co_return co_await replay_here(std::move(who), entry, binding->body_sha256);
             }
         }
-        if (auto refused = refusal(key.has_value())) co_return std::move(*refused);
+        if (auto refused = refusal(binding.has_value())) co_return std::move(*refused);
         const auto room = borrower_.room_for(who.user_id);
         if (room == user_limit::room::yes) break;
         if (room != user_limit::room::unknown) co_return no_room(room);
@@ -266,7 +289,7 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
         if (answer != user_limit::answer_end::came) co_return no_answer(answer);
     }
 
-    const execution_id id = ids_.next(slot);
+    const execution_id id = ids_.next(place.home);
     auto made = state_.transitions.accept(who, std::move(request), id, binding);
     if (!made) {
         WEIR_SOMETIMES(made.error() == log_errc::busy, "a post was refused since too many bytes wait for the disk");
@@ -280,6 +303,14 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
     }
     saga_.begin(e);
     if (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
+    if (wait_until) {
+        // A durable end has a durable beginning.
+        auto ended = co_await result_in_time_here(std::move(who), id, *wait_until);
+        if (ended && *ended) {
+            accepted_.add();
+            co_return accepted{id, status::queued, false, std::move(*ended)};
+        }
+    }
     const auto committed = co_await state_.journal.durable(e->partition, at);
     if (!committed) co_return storage_failure(committed.error());
     // Who waits in the queue is seldom read; the log has its record.

@@ -34,6 +34,7 @@ struct engine_options {
 class engine_service final : public engine {
   public:
     engine_service(shard_state& state, saga& saga, const shard_map& map, engine_options options);
+    ~engine_service() override { state_.journal.on_failure({}); }
 
     // Opens this shard's partitions, folds what the log holds, and takes every unfinished execution up again.
     runtime::task<runtime::result<void>> start();
@@ -47,6 +48,8 @@ class engine_service final : public engine {
     [[nodiscard]] runtime::shard& home_of(execution_id id) override;
     [[nodiscard]] engine& on(runtime::shard& home) override;
     task<outcome<accepted>> execute(principal who, script_request request, std::optional<idempotency> key) override;
+    task<outcome<accepted>> execute_and_wait(principal who, script_request request, std::optional<idempotency> key,
+                                             runtime::steady_time deadline) override;
     task<outcome<execution_view>> find(principal who, execution_id id) override;
     task<outcome<result_view>> result_of(principal who, execution_id id) override;
     task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) override;
@@ -85,9 +88,16 @@ class engine_service final : public engine {
     }
     runtime::slot own_slot();
 
+    // Where a post is at home, and the key that binds it there; that lives from when it is accepted.
+    struct post_place {
+        runtime::slot home;
+        std::optional<key_entry> binding;
+    };
+    [[nodiscard]] post_place place_of(const principal& who, const std::optional<idempotency>& key);
+
     // On the home shard.
-    task<outcome<accepted>> execute_here(principal who, script_request request, std::optional<idempotency> key,
-                                         runtime::slot slot);
+    task<outcome<accepted>> execute_here(principal who, script_request request, post_place place,
+                                         std::optional<runtime::steady_time> wait_until);
     task<outcome<accepted>> replay_here(principal who, key_table::entry bound, runtime::sha256_digest body);
     task<outcome<execution_view>> find_here(principal who, execution_id id);
     task<outcome<result_view>> result_here(principal who, execution_id id);

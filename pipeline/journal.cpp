@@ -120,6 +120,7 @@ void journal::failed(partition_id, error_code why) {
     }
     for (auto& where : states_) fail_waiters(where, why, !heals);
     progress_.notify_all();
+    if (on_failure_) on_failure_();
 }
 
 void journal::resumed() {

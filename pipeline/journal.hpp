@@ -83,6 +83,9 @@ class journal final : public storage::log_listener {
         return log_.lives_on_reserve() ? storage::make_error_code(storage::log_errc::no_space) : runtime::error_code();
     }
 
+    // Calls `tell` each time the log has failed, or found no space. Set before the log is opened.
+    void on_failure(runtime::unique_function<void()> tell) { on_failure_ = std::move(tell); }
+
     void committed(runtime::partition_id partition, storage::offset through) override;
     void failed(runtime::partition_id partition, runtime::error_code why) override;
     void resumed() override;
@@ -129,6 +132,7 @@ class journal final : public storage::log_listener {
     runtime::error_code failed_;
     runtime::error_code no_space_;
     runtime::event progress_;
+    runtime::unique_function<void()> on_failure_;
 };
 
 }  // namespace pipeline

@@ -32,24 +32,29 @@ response accepted_response(const pipeline::accepted& accepted) {
     return out;
 }
 
-// The answer to Prefer: wait. Nothing when the time was up, the client gone, the server on its way out or the result
-// not to be had: then it is 202 as without.
+steady_time next_look(const environment& here, steady_time until) {
+    return std::min(until, here.home.time().steady() + look_interval);
+}
+
+// The answer to Prefer: wait.
+response finished_response(pipeline::result_view view) {
+    const auto id = view.id.to_string();
+    auto out = result_response(std::move(view));
+    out.add_field("Preference-Applied", "wait");
+    out.add_field("Location", "/api/v1/executions/" + id);
+    return out;
+}
+
+// Nothing when the time was up, the client gone, the server on its way out or the result not to be had: then it is 202
+// as without.
 task<std::optional<response>> result_in_time(environment& here, const request& asked, pipeline::execution_id id,
-                                             std::uint64_t wait_s) {
-    const auto seconds = runtime::seconds(std::min(wait_s, here.config.limits.wait_s_max));
-    const steady_time until = here.home.time().steady() + seconds;
-    while (true) {
-        const steady_time slice = std::min(until, here.home.time().steady() + look_interval);
-        auto view = co_await here.engine.result_in_time(asked.who, id, slice);
+                                             steady_time until) {
+    while (here.home.time().steady() < until && !here.draining && !asked.link.gone()) {
+        auto view = co_await here.engine.result_in_time(asked.who, id, next_look(here, until));
         if (view.has_error()) co_return std::nullopt;
-        if (view.value()) {
-            auto out = result_response(std::move(*view.value()));
-            out.add_field("Preference-Applied", "wait");
-            out.add_field("Location", "/api/v1/executions/" + id.to_string());
-            co_return out;
-        }
-        if (slice == until || here.draining || asked.link.gone()) co_return std::nullopt;
+        if (view.value()) co_return finished_response(std::move(*view.value()));
     }
+    co_return std::nullopt;
 }
 
 }  // namespace
@@ -83,13 +88,22 @@ task<response> execute(environment& here, const request& asked) {
     if (trace && is_traceparent(*trace)) what.traceparent = *trace;
     const auto wait_s = preferred_wait_s(asked.head);
 
-    auto accepted = co_await here.engine.execute(asked.who, std::move(what), std::move(key));
+    const bool waits = wait_s && *wait_s > 0;
+    steady_time until = here.home.time().steady();
+    if (waits) until = until + runtime::seconds(std::min(*wait_s, here.config.limits.wait_s_max));
+    auto accepted = waits ? co_await here.engine.execute_and_wait(asked.who, std::move(what), std::move(key),
+                                                                  next_look(here, until))
+                          : co_await here.engine.execute(asked.who, std::move(what), std::move(key));
     if (accepted.has_error()) {
         const problem why(accepted.error());
         co_return problem_response(why, asked.request_id);
     }
     std::optional<response> out;
-    if (wait_s && *wait_s > 0) out = co_await result_in_time(here, asked, accepted.value().id, *wait_s);
+    if (accepted.value().result) {
+        out = finished_response(std::move(*accepted.value().result));
+    } else if (waits) {
+        out = co_await result_in_time(here, asked, accepted.value().id, until);
+    }
     if (!out) out = accepted_response(accepted.value());
     if (accepted.value().replayed) out->add_field("Idempotent-Replayed", "true");
     co_return std::move(*out);

@@ -43,20 +43,15 @@ const std::vector<pipeline::principal>& some_users() {
     return users;
 }
 
-task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice) {
-    std::optional<pipeline::idempotency> idempotency;
-    if (!key.empty()) {
-        idempotency.emplace();
-        idempotency->key = key;
-        idempotency->body_sha256 = runtime::sha256(key);
-    }
-    auto request = request_for(choice);
-    pipeline::principal poster = poster_of(key, choice);
-    const auto answer = co_await engine.execute(std::move(poster), std::move(request), std::move(idempotency));
-    if (answer) {
-        outside.acknowledged(answer->id, key);
-        co_return;
-    }
+namespace {
+
+std::optional<pipeline::idempotency> idempotency_of(const std::string& key) {
+    if (key.empty()) return std::nullopt;
+    return pipeline::idempotency{key, runtime::sha256(key)};
+}
+
+void answered(outside_world& outside, const std::string& key, const pipeline::outcome<pipeline::accepted>& answer) {
+    if (answer) return outside.acknowledged(answer->id, key);
     switch (answer.error().code) {
         case failure_code::limited: ++outside.sometimes["a user was at the limit"]; break;
         case failure_code::overloaded:
@@ -66,6 +61,29 @@ task<void> post(pipeline::engine& engine, outside_world& outside, std::string ke
         case failure_code::idempotency_in_progress: ++outside.sometimes["a post was refused"]; break;
         default: outside.broken("a post failed: " + answer.error().detail);
     }
+}
+
+}  // namespace
+
+task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice) {
+    auto request = request_for(choice);
+    pipeline::principal poster = poster_of(key, choice);
+    auto idempotency = idempotency_of(key);
+    const auto answer = co_await engine.execute(std::move(poster), std::move(request), std::move(idempotency));
+    answered(outside, key, answer);
+}
+
+task<void> post_and_wait(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice) {
+    auto request = request_for(choice);
+    pipeline::principal poster = poster_of(key, choice);
+    auto idempotency = idempotency_of(key);
+    const auto deadline = runtime::shard::here().time().steady() + runtime::milliseconds(choice % 3000);
+    const auto answer =
+        co_await engine.execute_and_wait(std::move(poster), std::move(request), std::move(idempotency), deadline);
+    answered(outside, key, answer);
+    if (!answer) co_return;
+    if (answer->result) outside.ended(answer->id, answer->result->verdict.status);
+    ++outside.sometimes[answer->result ? "a post waited for the end" : "a post did not wait for the end"];
 }
 
 task<void> cancel(pipeline::engine& engine, outside_world& outside, execution_id id) {

@@ -10,6 +10,9 @@ namespace simulation_tests {
 const std::vector<pipeline::principal>& some_users();
 // Posts a script, with a key or without, and notes the answer.
 runtime::task<void> post(pipeline::engine& engine, outside_world& outside, std::string key, std::uint64_t choice);
+// The same, with some patience for the end.
+runtime::task<void> post_and_wait(pipeline::engine& engine, outside_world& outside, std::string key,
+                                  std::uint64_t choice);
 // Cancels; noted when acknowledged.
 runtime::task<void> cancel(pipeline::engine& engine, outside_world& outside, execution_id id);
 // Follows the events after the last one that came, to the end or until the connection breaks (without a network it does

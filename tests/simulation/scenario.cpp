@@ -24,11 +24,13 @@ struct choices {
     network_faults network;
     std::uint32_t letter_faults = 0;  // of each kind, parts per million
     bool rehearsals = false;
+    bool posts_wait = false;  // every second one, for the end
     node_options node;
 
     static choices of(runtime::random_source& random) {
         choices out;
         out.posts = 10 + random.below(60);
+        out.posts_wait = out.posts % 3 == 0;
         out.lives_max = random.below(6);
         out.keys = random.below(3) == 0 ? 0 : 1 + random.below(10);
         out.pause = milliseconds(1 + random.below(60));
@@ -285,7 +287,10 @@ class run {
     // to wait for the first one.
     void send_post(const std::string& key, std::uint64_t choice) {
         ++posts_unsettled_;
-        const auto make = [this, key, choice](pipeline::engine& e) { return post(e, outside_, key, choice); };
+        const bool waits = choices_.posts_wait && choice % 2 == 0;
+        const auto make = [this, key, choice, waits](pipeline::engine& e) {
+            return waits ? post_and_wait(e, outside_, key, choice) : post(e, outside_, key, choice);
+        };
         const bool impatient = !key.empty() && random_.below(8) == 0;
         network_.request(any_door(), make, [this, key, choice](bool answered) {
             --posts_unsettled_;

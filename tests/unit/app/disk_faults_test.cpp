@@ -122,6 +122,28 @@ TEST_P(disk_faults_test, a_failed_write_ends_all_acknowledgements_of_the_node_at
     expect_recovery();
 }
 
+task<void> post_and_wait(pipeline::engine& engine, runtime::seconds patience, answer& out) {
+    pipeline::script_request request;
+    request.script = "a script";
+    request.lang_version = "3.11";
+    const auto deadline = runtime::shard::here().time().steady() + patience;
+    out = co_await engine.execute_and_wait(somebody(), std::move(request), std::nullopt, deadline);
+}
+
+// The program would run for longer than the test may.
+TEST_P(disk_faults_test, who_waits_for_the_end_is_told_of_a_failed_write) {
+    constexpr runtime::seconds patience{3600};
+    {
+        const auto now = begin(1, true, runtime::seconds(60), patience);
+        faults_.write = EIO;
+        answer came = pipeline::failure();
+        now->on(0, [&] { return post_and_wait(now->engine(0), patience, came); });
+        ASSERT_FALSE(came);
+        EXPECT_EQ(came.error().code, failure_code::storage_failed) << came.error().detail;
+    }
+    expect_recovery();
+}
+
 TEST_P(disk_faults_test, a_failed_sync_of_the_next_segment_does_so_too) {
     {
         const auto now = begin();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "tests/unit/app/life.hpp"
 
@@ -117,6 +118,57 @@ TEST_F(shard_services_test, a_key_gives_one_execution_over_shards_and_restarts) 
     later.on(0, [&] { return same_key(later.engine(0), "b", answers); });
     ASSERT_FALSE(answers[3]);
     EXPECT_EQ(answers[3].error().code, pipeline::failure_code::idempotency_key_reused);
+}
+
+// It ran when its server stopped, and had no other attempt.
+task<void> expect_lost(pipeline::engine& engine, execution_id id) {
+    const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
+    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    EXPECT_TRUE(ended && *ended);
+    const auto view = co_await engine.find(somebody(), id);
+    EXPECT_TRUE(view && view->status == pipeline::status::failed);
+}
+
+task<void> wait_with_key(pipeline::engine& engine, std::string key, runtime::milliseconds patience,
+                         pipeline::outcome<pipeline::accepted>& out) {
+    std::optional<pipeline::idempotency> idempotency;
+    if (!key.empty()) idempotency = pipeline::idempotency{key, runtime::sha256("a")};
+    const auto deadline = runtime::shard::here().time().steady() + patience;
+    out = co_await engine.execute_and_wait(somebody(), script("a"), std::move(idempotency), deadline);
+}
+
+TEST_F(shard_services_test, a_post_that_waits_has_its_result_on_any_shard) {
+    life now(folder_, 2, runtime::milliseconds(1));
+    pipeline::outcome<pipeline::accepted> answer = pipeline::failure();
+    std::set<std::size_t> homes;
+    for (int i = 0; i < 20; ++i) {
+        // Keys are at home on either shard; without one it is the shard of the door.
+        const std::string key = i < 18 ? "key " + std::to_string(i) : "";
+        now.on(0, [&] { return wait_with_key(now.engine(0), key, runtime::seconds(60), answer); });
+        ASSERT_TRUE(answer) << answer.error().detail;
+        ASSERT_TRUE(answer->result.has_value());
+        EXPECT_FALSE(answer->replayed);
+        EXPECT_EQ(answer->result->id, answer->id);
+        EXPECT_EQ(answer->result->verdict.exit_code, 0);
+        homes.insert(now.engine(0).home_of(answer->id).id());
+    }
+    EXPECT_EQ(homes.size(), 2U);
+    // Another post under a key is told of the first one, and waits for nothing.
+    now.on(1, [&] { return wait_with_key(now.engine(1), "key 3", runtime::seconds(60), answer); });
+    ASSERT_TRUE(answer);
+    EXPECT_TRUE(answer->replayed && !answer->result);
+}
+
+TEST_F(shard_services_test, a_post_that_waited_in_vain_is_accepted_all_the_same) {
+    pipeline::outcome<pipeline::accepted> answer = pipeline::failure();
+    {
+        life now(folder_, 1, runtime::milliseconds(60'000));
+        now.on(0, [&] { return wait_with_key(now.engine(0), "", runtime::milliseconds(20), answer); });
+        ASSERT_TRUE(answer);
+        EXPECT_FALSE(answer->result.has_value());
+    }
+    life later(folder_, 1, runtime::milliseconds(0));
+    later.on(0, [&] { return expect_lost(later.engine(0), answer->id); });
 }
 
 task<void> leave_running(pipeline::engine& engine, std::vector<execution_id>& ids) {

@@ -194,6 +194,17 @@ task<outcome<pipeline::accepted>> fake_engine::execute(pipeline::principal who, 
     co_return out;
 }
 
+task<outcome<pipeline::accepted>> fake_engine::execute_and_wait(pipeline::principal who,
+                                                                pipeline::script_request request,
+                                                                std::optional<pipeline::idempotency> key,
+                                                                runtime::steady_time deadline) {
+    auto out = co_await execute(who, std::move(request), std::move(key));
+    if (!out || out->replayed) co_return out;
+    auto result = co_await result_in_time(who, out->id, deadline);
+    if (result) out->result = std::move(*result);
+    co_return out;
+}
+
 task<outcome<pipeline::execution_view>> fake_engine::find(pipeline::principal, execution_id id) {
     const auto look = [this, id]() -> outcome<pipeline::execution_view> {
         auto& store = store_of(id);

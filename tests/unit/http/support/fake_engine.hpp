@@ -86,6 +86,9 @@ class fake_engine final : public pipeline::engine {
     engine& on(runtime::shard& home) override;
     task<outcome<pipeline::accepted>> execute(pipeline::principal who, pipeline::script_request request,
                                               std::optional<pipeline::idempotency> key) override;
+    task<outcome<pipeline::accepted>> execute_and_wait(pipeline::principal who, pipeline::script_request request,
+                                                       std::optional<pipeline::idempotency> key,
+                                                       runtime::steady_time deadline) override;
     task<outcome<pipeline::execution_view>> find(pipeline::principal who, execution_id id) override;
     task<outcome<pipeline::result_view>> result_of(pipeline::principal who, execution_id id) override;
     task<outcome<std::string>> artifact_of(pipeline::principal who, execution_id id, std::uint32_t number) override;
