@@ -17,9 +17,6 @@ namespace {
 constexpr std::string_view execute_route = "POST /api/v1/execute";
 // How long concurrent posts under one key wait for the first one's commit.
 constexpr runtime::seconds idempotency_wait{5};
-// Once so many records are held for keys alone, the living keys are written again.
-constexpr storage::offset held_for_keys_max = 1024;
-constexpr std::size_t keys_per_record = 4096;
 // How long a request waits for the count of its user's open executions.
 constexpr runtime::milliseconds user_answer_max{2000};
 
@@ -68,6 +65,7 @@ engine_service::engine_service(shard_state& state, saga& saga, const shard_map& 
       map_(map),
       options_(std::move(options)),
       snapshots_(state, options_.snapshots),
+      key_upkeep_(state, options_.snapshots),
       carrier_(map),
       ids_(state.home.time(), state.home.random().split()),
       partitions_(map.partitions_of(state.home.id())),
@@ -408,51 +406,14 @@ task<std::vector<stuck_execution>> engine_service::stuck_here() {
 }
 
 task<void> engine_service::maintain() {
-    const auto is_open = [this](execution_id id) {
-        const auto e = state_.table.find(id);
-        return e && !e->is_ended();
-    };
     while (co_await runtime::sleep_for(runtime::seconds(1), stop_.get_token())) {
-        auto now = state_.home.time().utc();
-        if (runtime::planted(runtime::planted_bug::keys_expire_at_once)) now.microseconds_since_epoch = INT64_MAX;
-        state_.keys.expire(now, is_open);
-        for (const auto partition : partitions_) {
-            if (keys_hold_too_much(partition)) co_await rewrite_keys(partition);
-        }
+        co_await key_upkeep_.run(partitions_);
         co_await state_.letters.tidy();
         if (open_) borrower_.tidy();
         lender_.tidy(state_.home.time().utc());
     }
 }
 
-bool engine_service::keys_hold_too_much(runtime::partition_id partition) const {
-    const auto held = state_.journal.held_for_keys(partition);
-    if (held.records > held_for_keys_max) return true;
-    const auto& limits = options_.snapshots;
-    return held.records > 0 && (held.bytes_behind > limits.behind_bytes_max || held.age > limits.age_max);
-}
-
 task<void> engine_service::take_snapshots() { co_await snapshots_.run(stop_.get_token()); }
-
-task<void> engine_service::rewrite_keys(runtime::partition_id partition) {
-    const auto from = state_.journal.next_offset(partition);
-    const auto keys = state_.keys.of(partition, map_.partition_bits);
-    storage::record_header header;
-    header.type = static_cast<std::uint16_t>(record_type::key_table);
-    header.format = record_format;
-    header.entity_kind = entity_kind_partition;
-    header.partition = partition;
-    for (std::size_t i = 0; i < keys.size(); i += keys_per_record) {
-        const auto end = std::min(keys.size(), i + keys_per_record);
-        const std::vector<key_entry> some(keys.begin() + static_cast<std::ptrdiff_t>(i),
-                                          keys.begin() + static_cast<std::ptrdiff_t>(end));
-        const std::string payload = encode(some);
-        // Without room now, the next round tries again; what was written twice folds to the same.
-        if (!state_.journal.append(header, payload)) co_return;
-    }
-    const auto last = state_.journal.next_offset(partition) - 1;
-    const auto written = co_await state_.journal.durable_patiently(partition, last);
-    if (written) state_.journal.keys_are_behind(partition, from);
-}
 
 }  // namespace pipeline

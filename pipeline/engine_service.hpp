@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pipeline/engine.hpp"
+#include "pipeline/key_upkeep.hpp"
 #include "pipeline/saga.hpp"
 #include "pipeline/shard_map.hpp"
 #include "pipeline/shard_state.hpp"
@@ -126,14 +127,13 @@ class engine_service final : public engine {
 
     task<void> maintain();
     task<void> take_snapshots();
-    task<void> rewrite_keys(runtime::partition_id partition);
-    [[nodiscard]] bool keys_hold_too_much(runtime::partition_id partition) const;
 
     shard_state& state_;
     saga& saga_;
     const shard_map& map_;
     engine_options options_;
     snapshots snapshots_;
+    key_upkeep key_upkeep_;
     shard_carrier carrier_;
     runtime::id_generator ids_;
     std::vector<runtime::partition_id> partitions_;

@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace pipeline {
+namespace {
+
+// A key's first two bytes are its execution's slot, whose upper bits are the partition.
+std::size_t first_part(runtime::partition_id partition, unsigned partition_bits) {
+    return std::size_t{partition.value} << 8 >> partition_bits;
+}
+
+}  // namespace
 
 key_digest digest_of(const principal& who, std::string_view route, std::string_view key) {
     runtime::sha256_hasher hasher;
@@ -33,9 +41,9 @@ void key_table::insert(const key_entry& key, storage::offset at) {
     by_expiry_.emplace_back(key.expires, key.key);
 }
 
-void key_table::expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open) {
-    constexpr int bite = 64;
-    for (int i = 0; i < bite && !by_expiry_.empty() && by_expiry_.front().first <= now; ++i) {
+bool key_table::expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open) {
+    int looked_at = 0;
+    for (; looked_at < expired_at_once && !by_expiry_.empty() && by_expiry_.front().first <= now; ++looked_at) {
         const auto key = by_expiry_.front().second;
         by_expiry_.pop_front();
         auto& some = entries_[key[0]];
@@ -50,22 +58,29 @@ void key_table::expire(runtime::utc_time now, const std::function<bool(execution
             --size_;
         }
     }
+    return looked_at == expired_at_once;
 }
 
-std::vector<key_entry> key_table::of(runtime::partition_id partition, unsigned partition_bits) const {
-    std::vector<key_entry> out;
-    const auto take = [&](const auto& some) {
-        for (const auto& [key, value] : some) {
-            if (runtime::partition_of(value.execution.home(), partition_bits) != partition) continue;
-            out.push_back({key, value.body_sha256, value.execution, value.expires});
-        }
-    };
-    // A key's first two bytes are its execution's slot, whose upper bits are the partition.
-    const std::size_t first = std::size_t{partition.value} << 8 >> partition_bits;
-    const std::size_t count = partition_bits >= 8 ? 1 : std::size_t{1} << (8 - partition_bits);
-    for (std::size_t i = first; i < first + count; ++i) take(entries_[i]);
-    std::sort(out.begin(), out.end(), [](const key_entry& a, const key_entry& b) { return a.execution < b.execution; });
-    return out;
+std::size_t key_table::parts_of(unsigned partition_bits) {
+    return partition_bits >= 8 ? 1 : std::size_t{1} << (8 - partition_bits);
+}
+
+std::size_t key_table::count_of(runtime::partition_id partition, unsigned partition_bits) const {
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < parts_of(partition_bits); ++i)
+        sum += entries_[first_part(partition, partition_bits) + i].size();
+    return partition_bits > 8 ? sum >> (partition_bits - 8) : sum;
+}
+
+void key_table::add_part(runtime::partition_id partition, unsigned partition_bits, std::size_t part,
+                         std::vector<key_entry>& to) const {
+    const auto before = static_cast<std::ptrdiff_t>(to.size());
+    for (const auto& [key, value] : entries_[first_part(partition, partition_bits) + part]) {
+        if (runtime::partition_of(value.execution.home(), partition_bits) != partition) continue;
+        to.push_back({key, value.body_sha256, value.execution, value.expires});
+    }
+    std::sort(to.begin() + before, to.end(),
+              [](const key_entry& a, const key_entry& b) { return a.execution < b.execution; });
 }
 
 }  // namespace pipeline

@@ -32,13 +32,19 @@ class key_table {
     };
     [[nodiscard]] const entry* find(const key_hash& key) const;
     void insert(const key_entry& key, storage::offset at);
-    // Forgets keys whose time has come and whose execution `is_open` no longer knows. A few at a time.
-    void expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open);
+    // Forgets keys whose time has come and whose execution `is_open` no longer knows. At most expired_at_once of them;
+    // true if there may be more.
+    static constexpr int expired_at_once = 256;
+    bool expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open);
     [[nodiscard]] bool full() const { return size_ >= keys_max_; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::size_t keys_max() const { return keys_max_; }
-    // The living keys of one partition; looks at no more than 1/256 of all keys, or at that partition's.
-    [[nodiscard]] std::vector<key_entry> of(runtime::partition_id partition, unsigned partition_bits) const;
+    // About how many keys a partition has: exactly, where partitions have whole bytes' worth of them.
+    [[nodiscard]] std::size_t count_of(runtime::partition_id partition, unsigned partition_bits) const;
+    // The keys of one partition, in so many parts, each of 1/256 of all keys at most: adds those of one part.
+    [[nodiscard]] static std::size_t parts_of(unsigned partition_bits);
+    void add_part(runtime::partition_id partition, unsigned partition_bits, std::size_t part,
+                  std::vector<key_entry>& to) const;
 
   private:
     struct hash {

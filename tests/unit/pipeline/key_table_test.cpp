@@ -54,17 +54,45 @@ TEST(key_table, is_full_at_its_limit) {
     EXPECT_EQ(table.size(), 2U);
 }
 
-TEST(key_table, gives_the_keys_of_one_partition) {
+TEST(key_table, forgets_some_at_a_time_and_says_whether_there_are_more) {
     const auto who = make_principal("t", "a", false);
     key_table table(1000);
-    std::size_t sum = 0;
-    for (int i = 0; i < 200; ++i) table.insert(entry(who, std::to_string(i), 1), 1);
-    for (std::uint16_t p = 0; p < 16; ++p) {
-        for (const auto& key : table.of({p}, 4)) EXPECT_EQ(runtime::partition_of(key.execution.home(), 4).value, p);
-        sum += table.of({p}, 4).size();
+    for (int i = 0; i < 600; ++i) table.insert(entry(who, std::to_string(i), 100), 1);
+    const auto nothing_is_open = [](execution_id) { return false; };
+    EXPECT_FALSE(table.expire({99}, nothing_is_open));
+    EXPECT_EQ(table.size(), 600U);
+    EXPECT_TRUE(table.expire({100}, nothing_is_open));
+    EXPECT_EQ(table.size(), 600U - key_table::expired_at_once);
+    while (table.expire({100}, nothing_is_open)) {
     }
-    EXPECT_EQ(sum, 200U);
+    EXPECT_EQ(table.size(), 0U);
 }
+
+class key_table_partitions : public ::testing::TestWithParam<unsigned> {};
+
+TEST_P(key_table_partitions, have_their_keys_in_parts) {
+    const unsigned bits = GetParam();
+    const auto who = make_principal("t", "a", false);
+    key_table table(2000);
+    for (int i = 0; i < 2000; ++i) table.insert(entry(who, std::to_string(i), 1), 1);
+    std::size_t sum = 0;
+    std::size_t counted = 0;
+    for (std::uint32_t p = 0; p < 1U << bits; ++p) {
+        const runtime::partition_id partition{static_cast<std::uint16_t>(p)};
+        std::vector<key_entry> keys;
+        for (std::size_t part = 0; part < key_table::parts_of(bits); ++part)
+            table.add_part(partition, bits, part, keys);
+        for (const auto& key : keys) EXPECT_EQ(runtime::partition_of(key.execution.home(), bits), partition);
+        sum += keys.size();
+        const auto count = table.count_of(partition, bits);
+        counted += count;
+        if (bits <= 8) EXPECT_EQ(count, keys.size());
+    }
+    EXPECT_EQ(sum, 2000U);
+    if (bits <= 8) EXPECT_EQ(counted, 2000U);
+}
+
+INSTANTIATE_TEST_SUITE_P(bits, key_table_partitions, ::testing::Values(0, 4, 8, 10));
 
 }  // namespace
 }  // namespace pipeline
