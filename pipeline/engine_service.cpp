@@ -302,7 +302,8 @@ task<outcome<accepted>> engine_service::execute_here(principal who, script_reque
     saga_.begin(e);
     if (runtime::planted(runtime::planted_bug::answer_before_commit)) co_return accepted{id};
     if (wait_until) {
-        // A durable end has a durable beginning.
+        // A durable end has a durable beginning. What has not ended in time is looked after below as any other post, at
+        // most a second late.
         auto ended = co_await result_in_time_here(std::move(who), id, *wait_until);
         if (ended && *ended) {
             accepted_.add();

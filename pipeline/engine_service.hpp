@@ -151,8 +151,6 @@ class engine_service final : public engine {
 
 // What a failed log means to a client.
 failure storage_failure(runtime::error_code why);
-// Of an archive that does not answer a read.
-failure archive_failure(runtime::error_code why);
 // An archive that fails a read.
 failure archive_failure(runtime::error_code why);
 

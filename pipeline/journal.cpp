@@ -112,6 +112,8 @@ void journal::fail_waiters(partition_state& where, error_code why, bool patient_
 }
 
 void journal::failed(partition_id, error_code why) {
+    // Said for each partition; whoever waits for an end is told of it once.
+    const bool is_news = !health();
     const bool heals = why == log_errc::no_space;
     if (heals) {
         no_space_ = why;
@@ -120,7 +122,7 @@ void journal::failed(partition_id, error_code why) {
     }
     for (auto& where : states_) fail_waiters(where, why, !heals);
     progress_.notify_all();
-    if (on_failure_) on_failure_();
+    if (is_news && on_failure_) on_failure_();
 }
 
 void journal::resumed() {

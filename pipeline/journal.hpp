@@ -83,7 +83,7 @@ class journal final : public storage::log_listener {
         return log_.lives_on_reserve() ? storage::make_error_code(storage::log_errc::no_space) : runtime::error_code();
     }
 
-    // Calls `tell` each time the log has failed, or found no space. Set before the log is opened.
+    // Calls `tell` each time the log that was well has failed, or found no space. Set before the log is opened.
     void on_failure(runtime::unique_function<void()> tell) { on_failure_ = std::move(tell); }
 
     void committed(runtime::partition_id partition, storage::offset through) override;

@@ -38,21 +38,21 @@ void key_table::insert(const key_entry& key, storage::offset at) {
     const auto [it, added] = some.insert_or_assign(key.key, entry{key.body_sha256, key.execution, key.expires, at});
     if (!added) return;
     ++size_;
-    by_expiry_.emplace_back(key.expires, key.key);
+    by_expiry_.emplace(key.expires, key.key);
 }
 
 bool key_table::expire(runtime::utc_time now, const std::function<bool(execution_id)>& is_open) {
     int looked_at = 0;
-    for (; looked_at < expired_at_once && !by_expiry_.empty() && by_expiry_.front().first <= now; ++looked_at) {
-        const auto key = by_expiry_.front().second;
-        by_expiry_.pop_front();
+    for (; looked_at < expired_at_once && !by_expiry_.empty() && by_expiry_.top().first <= now; ++looked_at) {
+        const auto key = by_expiry_.top().second;
+        by_expiry_.pop();
         auto& some = entries_[key[0]];
         const auto it = some.find(key);
         if (it == some.end()) continue;
         if (it->second.expires > now || is_open(it->second.execution)) {
             // Bound anew, or still in use: looked at again a minute later.
             const runtime::utc_time later{now.microseconds_since_epoch + 60'000'000};
-            by_expiry_.emplace_back(std::max(it->second.expires, later), key);
+            by_expiry_.emplace(std::max(it->second.expires, later), key);
         } else {
             some.erase(it);
             --size_;
@@ -69,7 +69,7 @@ std::size_t key_table::count_of(runtime::partition_id partition, unsigned partit
     std::size_t sum = 0;
     for (std::size_t i = 0; i < parts_of(partition_bits); ++i)
         sum += entries_[first_part(partition, partition_bits) + i].size();
-    return partition_bits > 8 ? sum >> (partition_bits - 8) : sum;
+    return sum;
 }
 
 void key_table::add_part(runtime::partition_id partition, unsigned partition_bits, std::size_t part,

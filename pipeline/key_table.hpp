@@ -5,6 +5,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <queue>
 #include <unordered_map>
 #include <vector>
 
@@ -39,7 +40,7 @@ class key_table {
     [[nodiscard]] bool full() const { return size_ >= keys_max_; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::size_t keys_max() const { return keys_max_; }
-    // About how many keys a partition has: exactly, where partitions have whole bytes' worth of them.
+    // How many keys a partition has; where a byte is shared by several partitions, at least as many.
     [[nodiscard]] std::size_t count_of(runtime::partition_id partition, unsigned partition_bits) const;
     // The keys of one partition, in so many parts, each of 1/256 of all keys at most: adds those of one part.
     [[nodiscard]] static std::size_t parts_of(unsigned partition_bits);
@@ -58,7 +59,10 @@ class key_table {
     // By the first byte of the key. It is the upper half of the slot too, so that a partition's keys lie together.
     std::array<std::unordered_map<key_hash, entry, hash>, 256> entries_;
     std::size_t size_ = 0;
-    std::deque<std::pair<runtime::utc_time, key_hash>> by_expiry_;
+    // The first to expire on top. Mostly they come in that order, but not from a log that is read, partition by
+    // partition. A deque, since a vector of a million would now and then be copied in one go.
+    using expiry = std::pair<runtime::utc_time, key_hash>;
+    std::priority_queue<expiry, std::deque<expiry>, std::greater<>> by_expiry_;
 };
 
 }  // namespace pipeline

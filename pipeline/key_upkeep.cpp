@@ -1,6 +1,7 @@
 #include "pipeline/key_upkeep.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/planted_bug.hpp"
 
@@ -45,38 +46,42 @@ bool key_upkeep::holds_too_much(partition_id partition) const {
 task<void> key_upkeep::rewrite(partition_id partition) {
     const auto from = state_.journal.next_offset(partition);
     const unsigned bits = state_.journal.partition_bits();
+    const std::size_t parts = key_table::parts_of(bits);
     std::vector<key_entry> some;
     // What is bound meanwhile stands behind `from`, whether it is written here too or not.
-    for (std::size_t part = 0; part < key_table::parts_of(bits); ++part) {
+    for (std::size_t part = 0; part < parts; ++part) {
         state_.keys.add_part(partition, bits, part, some);
-        if (some.size() < keys_per_record) continue;
-        // Without room now, the next round tries again; what was written twice folds to the same.
-        if (!append(partition, some)) co_return;
-        some.clear();
-        co_await runtime::yield();
+        if (some.empty() || (some.size() < keys_per_record && part + 1 < parts)) continue;
+        const auto appended = co_await append(partition, std::exchange(some, {}));
+        // A full disk: a later round tries again; what was written twice folds to the same.
+        if (!appended) co_return;
+        if (part + 1 < parts) co_await runtime::yield();
     }
-    if (!append(partition, some)) co_return;
     const auto last = state_.journal.next_offset(partition) - 1;
     const auto written = co_await state_.journal.durable_patiently(partition, last);
     if (written) state_.journal.keys_are_behind(partition, from);
 }
 
-runtime::result<void> key_upkeep::append(partition_id partition, const std::vector<key_entry>& keys) {
+task<runtime::result<void>> key_upkeep::append(partition_id partition, std::vector<key_entry> keys) {
     storage::record_header header;
     header.type = static_cast<std::uint16_t>(record_type::key_table);
     header.format = record_format;
     header.entity_kind = entity_kind_partition;
     header.partition = partition;
-    for (std::size_t i = 0; i < keys.size(); i += keys_per_record) {
-        const auto end = std::min(keys.size(), i + keys_per_record);
-        const std::vector<key_entry> some(keys.begin() + static_cast<std::ptrdiff_t>(i),
-                                          keys.begin() + static_cast<std::ptrdiff_t>(end));
+    for (std::span<const key_entry> rest(keys); !rest.empty();) {
+        const auto some = rest.first(std::min(rest.size(), keys_per_record));
+        rest = rest.subspan(some.size());
         const std::string payload = encode(some);
-        const auto stored = state_.journal.append(header, payload);
-        if (!stored) return stored.error();
+        auto stored = state_.journal.append(header, payload);
+        while (!stored && stored.error() == storage::log_errc::busy) {
+            const auto room = co_await state_.journal.room();
+            if (!room) co_return room.error();
+            stored = state_.journal.append(header, payload);
+        }
+        if (!stored) co_return stored.error();
         rewritten_.add(some.size());
     }
-    return {};
+    co_return runtime::result<void>();
 }
 
 }  // namespace pipeline

@@ -366,7 +366,7 @@ std::optional<concluded_record> decode_concluded(std::string_view payload) {
     return out;
 }
 
-std::string encode(const std::vector<key_entry>& keys) {
+std::string encode(std::span<const key_entry> keys) {
     proto::KeyTable out;
     for (const auto& key : keys) fill(*out.add_keys(), key);
     return out.SerializeAsString();

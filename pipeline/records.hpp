@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -132,7 +133,7 @@ std::string encode(const accepted_record& value);
 std::string encode(const output_record& value);
 std::string encode(const attempt_ended_record& value);
 std::string encode(const concluded_record& value);
-std::string encode(const std::vector<key_entry>& keys);
+std::string encode(std::span<const key_entry> keys);
 std::optional<accepted_record> decode_accepted(std::string_view payload);
 std::optional<output_record> decode_output(std::string_view payload);
 std::optional<attempt_ended_record> decode_attempt_ended(std::string_view payload);

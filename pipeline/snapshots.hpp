@@ -1,6 +1,6 @@
 // Snapshots bound what the log must keep: an unfinished execution whose records lie far behind the log's end, or are
 // old, is written again at the end, and the log lets go of the old records. Recovery then reads only what is near the
-// end, however long an execution is open.
+// end, and what is held for idempotency keys (key_upkeep.hpp), however long an execution is open.
 //
 // A snapshot is one or more snapshot_part records that carry the execution's records as they first stood, so that there
 // is one fold only; blobs are written again before them. The old records are let go when the last part is durable: a

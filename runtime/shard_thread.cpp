@@ -167,24 +167,30 @@ void shard_thread::sleep_until_woken() {
 
 void shard_thread::loop() {
     while (!stopping_.load(std::memory_order_relaxed)) {
+        // Before the turn, which may be long: what is measured is how long there was nothing.
+        const steady_time now = waiting_since_ ? time().steady() : steady_time{};
         const bool was_busy = turn();
         if (run_idle_work(!was_busy) || was_busy) {
-            end_wait();
+            end_wait(now);
             continue;
         }
         if (expected_ > 0 && polling_allowed_) {
-            const steady_time now = time().steady();
-            if (!waiting_since_) waiting_since_ = now;
-            if (now - *waiting_since_ < poll_window_.length()) continue;
+            if (!waiting_since_) {
+                waiting_since_ = time().steady();
+                if (poll_window_.length() > nanoseconds(0)) continue;
+            } else if (now - *waiting_since_ < poll_window_.length()) {
+                continue;
+            }
         }
         sleep_until_woken();
-        end_wait();
+        // With the one handler that the sleep ended with.
+        if (waiting_since_) end_wait(time().steady());
     }
 }
 
-void shard_thread::end_wait() {
+void shard_thread::end_wait(steady_time now) {
     if (!waiting_since_) return;
-    poll_window_.waited(time().steady() - *waiting_since_);
+    poll_window_.waited(now - *waiting_since_);
     waiting_since_.reset();
 }
 

@@ -62,7 +62,7 @@ class shard_thread final : public shard {
     // All of it, or what may wait no longer. True if there was some.
     bool run_idle_work(bool is_idle);
     void sleep_until_woken();
-    void end_wait();
+    void end_wait(steady_time now);
     std::size_t drain_rings();
     std::size_t flush_parked();
     void wake();

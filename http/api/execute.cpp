@@ -91,9 +91,10 @@ task<response> execute(environment& here, const request& asked) {
     const bool waits = wait_s && *wait_s > 0;
     steady_time until = here.home.time().steady();
     if (waits) until = until + runtime::seconds(std::min(*wait_s, here.config.limits.wait_s_max));
-    auto accepted = waits ? co_await here.engine.execute_and_wait(asked.who, std::move(what), std::move(key),
-                                                                  next_look(here, until))
-                          : co_await here.engine.execute(asked.who, std::move(what), std::move(key));
+    auto executing =
+        waits ? here.engine.execute_and_wait(asked.who, std::move(what), std::move(key), next_look(here, until))
+              : here.engine.execute(asked.who, std::move(what), std::move(key));
+    auto accepted = co_await std::move(executing);
     if (accepted.has_error()) {
         const problem why(accepted.error());
         co_return problem_response(why, asked.request_id);

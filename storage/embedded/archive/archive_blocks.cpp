@@ -46,12 +46,20 @@ void add_batch(rocksdb::WriteBatch& to, std::span<indexed_document> documents, s
     }
 }
 
-// The value of a block that must be there.
-result<std::string> read_block(rocksdb::DB& db, const std::string& key) {
+// Nothing if it is missing or cannot be read.
+template <class Block>
+std::optional<Block> read_block(rocksdb::DB& db, const std::string& key,
+                                std::optional<Block> (*decode)(std::string_view)) {
     std::string value;
     const auto status = db.Get(rocksdb::ReadOptions(), key, &value);
-    if (status.ok()) return value;
-    return status.IsNotFound() ? make_error_code(archive_errc::corrupt) : code_of(status);
+    return status.ok() ? decode(value) : std::nullopt;
+}
+
+std::vector<placed_document> documents_of(keys::retention_block block, std::uint64_t batch) {
+    std::vector<placed_document> out;
+    out.reserve(block.entries.size());
+    for (auto& entry : block.entries) out.push_back({{block.tenant, block.user, std::move(entry)}, batch});
+    return out;
 }
 
 }  // namespace
@@ -70,40 +78,63 @@ void add_blocks(rocksdb::WriteBatch& to, std::vector<indexed_document> documents
     }
 }
 
-result<void> removal::remove(const placed_document& what) {
-    to_.Delete(keys::document_key(what.entry.id));
-    for (const auto first : what.entry.chunks) to_.Delete(keys::chunk_key(what.entry.id, first));
-    auto removed = remove_from_list(keys::tenant_prefix(what.tenant), what);
-    if (removed) removed = remove_from_list(keys::user_prefix(what.tenant, what.user), what);
-    if (removed) removed = remove_from_order(what);
-    return removed;
+const placed_document* removal::find(runtime::execution_id id, runtime::utc_time ended_at) {
+    const auto period = keys::end_period(ended_at);
+    if (period_ != period) {
+        period_ = period;
+        ended_.clear();
+        const std::string lower = keys::with_period(keys::retention_prefix, period);
+        const std::string upper = keys::behind(lower);
+        const rocksdb::Slice upper_bound(upper);
+        rocksdb::ReadOptions reading;
+        reading.iterate_upper_bound = &upper_bound;
+        const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(reading));
+        for (at->Seek(lower); at->Valid(); at->Next()) {
+            const auto batch = keys::batch_at_end(at->key().ToStringView());
+            auto block = keys::decode_retention_block(at->value().ToStringView());
+            if (!batch || !block) {
+                ++damaged_blocks_;
+                continue;
+            }
+            for (auto& each : documents_of(std::move(*block), *batch)) ended_[each.entry.id] = std::move(each);
+        }
+        if (!at->status().ok()) ++damaged_blocks_;
+    }
+    const auto found = ended_.find(id);
+    return found == ended_.end() ? nullptr : &found->second;
 }
 
-result<void> removal::remove_from_list(const std::string& prefix, const placed_document& what) {
+void removal::remove(const placed_document& what) {
+    to_.Delete(keys::document_key(what.entry.id));
+    for (const auto first : what.entry.chunks) to_.Delete(keys::chunk_key(what.entry.id, first));
+    remove_from_list(keys::tenant_prefix(what.tenant), what);
+    remove_from_list(keys::user_prefix(what.tenant, what.user), what);
+    remove_from_order(what);
+}
+
+void removal::remove_from_list(const std::string& prefix, const placed_document& what) {
     const auto key = keys::block_key(prefix, keys::begin_period(what.entry.id), what.batch);
     auto block = lists_.find(key);
     if (block == lists_.end()) {
-        const auto value = read_block(db_, key);
-        if (!value) return value.error();
-        auto ids = keys::decode_ids(*value);
-        if (!ids) return archive_errc::corrupt;
+        auto ids = read_block(db_, key, &keys::decode_ids);
+        if (!ids) ++damaged_blocks_;
+        if (!ids) return;
         block = lists_.emplace(key, std::move(*ids)).first;
     }
-    return std::erase(block->second, what.entry.id) == 1 ? result<void>() : make_error_code(archive_errc::corrupt);
+    if (std::erase(block->second, what.entry.id) == 0) ++damaged_blocks_;
 }
 
-result<void> removal::remove_from_order(const placed_document& what) {
+void removal::remove_from_order(const placed_document& what) {
     const auto key = keys::block_key(keys::retention_prefix, keys::end_period(what.entry.ended_at), what.batch);
     auto block = order_.find(key);
     if (block == order_.end()) {
-        const auto value = read_block(db_, key);
-        if (!value) return value.error();
-        auto decoded = keys::decode_retention_block(*value);
-        if (!decoded) return archive_errc::corrupt;
+        auto decoded = read_block(db_, key, &keys::decode_retention_block);
+        if (!decoded) ++damaged_blocks_;
+        if (!decoded) return;
         block = order_.emplace(key, std::move(*decoded)).first;
     }
     const auto is_it = [&](const keys::retention_entry& each) { return each.id == what.entry.id; };
-    return std::erase_if(block->second.entries, is_it) == 1 ? result<void>() : make_error_code(archive_errc::corrupt);
+    if (std::erase_if(block->second.entries, is_it) == 0) ++damaged_blocks_;
 }
 
 void removal::finish() {
@@ -134,27 +165,12 @@ result<std::vector<placed_document>> retention_order::next() {
         const auto batch = keys::batch_at_end(at_->key().ToStringView());
         auto block = keys::decode_retention_block(at_->value().ToStringView());
         if (!batch || !block) return archive_errc::corrupt;
-        for (auto& entry : block->entries) {
-            auto& one = out.emplace_back();
-            one.tenant = block->tenant;
-            one.user = block->user;
-            one.entry = std::move(entry);
-            one.batch = *batch;
-        }
+        std::ranges::move(documents_of(std::move(*block), *batch), std::back_inserter(out));
     }
     if (!at_->status().ok()) return code_of(at_->status());
     const auto order = [](const placed_document& what) { return std::pair(what.entry.ended_at, what.entry.id); };
     std::ranges::sort(out, {}, order);
     return out;
-}
-
-result<placed_document> find_placed(rocksdb::DB& db, runtime::execution_id id, runtime::utc_time ended_at) {
-    retention_order order(db, keys::with_period(keys::retention_prefix, keys::end_period(ended_at)));
-    auto ended = order.next();
-    if (!ended) return ended.error();
-    const auto found = std::ranges::find(*ended, id, [](const placed_document& what) { return what.entry.id; });
-    if (found == ended->end()) return archive_errc::corrupt;
-    return std::move(*found);
 }
 
 list_order::list_order(rocksdb::DB& db, std::string prefix, std::optional<runtime::execution_id> before,

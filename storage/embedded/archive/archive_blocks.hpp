@@ -37,18 +37,25 @@ class removal {
     // Both outlive it. What it does comes into `to` at once but for the blocks, which come with finish().
     removal(rocksdb::DB& db, rocksdb::WriteBatch& to) : db_(db), to_(to) {}
 
-    // Corrupt if a block does not name it.
-    runtime::result<void> remove(const placed_document& what);
+    // Where a document stands that ended then; null if no block that can be read names it. Until the next call.
+    const placed_document* find(runtime::execution_id id, runtime::utc_time ended_at);
+    // A block that does not name it, or cannot be read, is no reason to keep the rest: it counts as damage.
+    void remove(const placed_document& what);
     void finish();
+    [[nodiscard]] std::size_t damaged_blocks() const { return damaged_blocks_; }
 
   private:
-    runtime::result<void> remove_from_list(const std::string& prefix, const placed_document& what);
-    runtime::result<void> remove_from_order(const placed_document& what);
+    void remove_from_list(const std::string& prefix, const placed_document& what);
+    void remove_from_order(const placed_document& what);
 
     rocksdb::DB& db_;
     rocksdb::WriteBatch& to_;
     std::map<std::string, std::vector<runtime::execution_id>> lists_;  // by key: what is left
     std::map<std::string, archive_keys::retention_block> order_;
+    // What ended in the period that was looked at last: documents of one write mostly ended together.
+    std::optional<std::uint64_t> period_;
+    std::map<runtime::execution_id, placed_document> ended_;
+    std::size_t damaged_blocks_ = 0;
 };
 
 // The order of retention, one period after the other.
@@ -56,6 +63,8 @@ class retention_order {
   public:
     // `from` is a period's key.
     retention_order(rocksdb::DB& db, std::string from);
+    retention_order(const retention_order&) = delete;  // the iterator points into it
+    retention_order& operator=(const retention_order&) = delete;
 
     // What ended in the next period in which anything did, in order; nothing at the end.
     runtime::result<std::vector<placed_document>> next();
@@ -71,9 +80,6 @@ class retention_order {
     std::string period_;
 };
 
-// Where a document stands that ended then.
-runtime::result<placed_document> find_placed(rocksdb::DB& db, runtime::execution_id id, runtime::utc_time ended_at);
-
 // One list, newest first.
 class list_order {
   public:
@@ -84,6 +90,8 @@ class list_order {
     // Down from `before`, or the newest, to `lowest`.
     list_order(rocksdb::DB& db, std::string prefix, std::optional<runtime::execution_id> before,
                runtime::execution_id lowest);
+    list_order(const list_order&) = delete;  // the iterator points into it
+    list_order& operator=(const list_order&) = delete;
 
     // The next ones, at most so many, at least one unless there is none.
     runtime::result<std::vector<item>> next(std::size_t count_max);

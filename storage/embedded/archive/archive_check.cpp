@@ -142,7 +142,7 @@ archive_check verify_archive(const std::string& directory) {
     std::string left;
     const bool is_old = db->Get(rocksdb::ReadOptions(), slice(archive_keys::format_key), &version).ok() &&
                         version != std::to_string(archive_keys::format_version);
-    const bool is_half_old = db->Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &left).ok();
+    const bool is_half_old = !db->Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &left).IsNotFound();
     if (is_half_old) version = "both " + version + " and an earlier one";
     if (is_old || is_half_old) {
         out.damage.push_back("it has format " + version + "; a start of the server brings an older one up to date");

@@ -114,7 +114,7 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
     indexed.reserve(each.size());
     for (const auto* what : each) {
         if (!what->is_new) {
-            const auto forgotten = state_->forget_earlier(earlier, what->id, sum);
+            const auto forgotten = state_->forget_earlier(batch, earlier, what->id, sum);
             if (!forgotten) return forgotten.error();
         }
         add_document(batch, *what);
@@ -123,6 +123,7 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
         sum.bytes += one.entry.bytes;
     }
     earlier.finish();
+    state_->tell_damage(earlier);
     std::string first_to_go;
     if (!each.empty()) {
         const auto order = [](const document* what) { return std::pair(what->ended_at, what->id); };
@@ -206,7 +207,7 @@ result<std::vector<document::chunk>> archive_database::events(runtime::execution
     if (!whole) return state_->undecodable(id);
     if (!whole->chunk) return state_->chunks_from(id, first_event, bytes_max);
     std::vector<document::chunk> only;
-    only.push_back(std::move(*whole->chunk));
+    only.push_back({whole->chunk->first_event, std::string(whole->chunk->bytes)});
     return only;
 }
 

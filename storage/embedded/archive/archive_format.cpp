@@ -43,14 +43,6 @@ class conversion {
   public:
     conversion(rocksdb::DB& db, char from, std::string& diagnosis) : db_(db), from_(from), diagnosis_(diagnosis) {}
 
-    // Where an interrupted one goes on; nothing if there is none.
-    static std::optional<std::pair<char, std::string>> interrupted(rocksdb::DB& db) {
-        std::string value;
-        if (!db.Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &value).ok() || value.empty())
-            return std::nullopt;
-        return std::pair(value.front(), value.substr(1));
-    }
-
     // From the key behind `last` on.
     result<void> run(std::string last) {
         last_ = last.empty() ? std::string(archive_keys::document_prefix) : std::move(last);
@@ -94,11 +86,25 @@ class conversion {
         return {};
     }
 
+    // Of format 1; but a start of version 0.1 may have been interrupted while it brought the archive to format 2.
+    result<std::optional<archive_keys::stored_document>> decode(runtime::execution_id id, std::string_view value) {
+        if (from_ != 1) return archive_keys::decode_document(id, value);
+        auto first = archive_keys::decode_document_1(id, value);
+        if (!first) return first;
+        std::string there;
+        const auto key = archive_keys::index_keys_2(first->summary, first->ended_at).back();
+        const auto status = db_.Get(rocksdb::ReadOptions(), key, &there);
+        if (status.ok()) return archive_keys::decode_document(id, value);
+        if (!status.IsNotFound()) return code_of(status);
+        return first;
+    }
+
     result<void> convert(std::string_view key, std::string_view value) {
         const auto id = archive_keys::id_of_document_key(key);
         if (!id) return archive_errc::corrupt;
-        const auto old =
-            from_ == 1 ? archive_keys::decode_document_1(*id, value) : archive_keys::decode_document(*id, value);
+        const auto decoded = decode(*id, value);
+        if (!decoded) return decoded.error();
+        const auto& old = *decoded;
         if (!old) return archive_errc::corrupt;
         auto chunks = look_at_chunks(db_, *id);
         if (!chunks) return chunks.error();
@@ -162,8 +168,13 @@ result<void> settle_format(rocksdb::DB& db, std::string& diagnosis) {
                         std::to_string(archive_keys::format_version) + ")";
             return archive_errc::newer_format;
         }
-        const auto left = conversion::interrupted(db);
-        if (left) return conversion(db, left->first, diagnosis).run(left->second);
+        std::string left;
+        const auto interrupted = db.Get(rocksdb::ReadOptions(), slice(archive_keys::conversion_key), &left);
+        if (interrupted.ok() && !left.empty()) return conversion(db, left.front(), diagnosis).run(left.substr(1));
+        if (!interrupted.IsNotFound()) {
+            diagnosis = "how far it has come to the present format cannot be read: " + interrupted.ToString();
+            return archive_errc::corrupt;
+        }
         if (version == archive_keys::format_version) return {};
         return conversion(db, static_cast<char>(version), diagnosis).run({});
     }

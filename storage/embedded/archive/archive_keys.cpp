@@ -186,9 +186,10 @@ std::optional<stored_document> decode_document(runtime::execution_id id, std::st
     const std::uint64_t end = in.number(time_bytes);
     out.ended_at = time_from(end & ~chunk_follows);
     if ((end & chunk_follows) != 0) {
-        out.chunk.emplace();
-        out.chunk->first_event = static_cast<std::uint32_t>(in.number(event_bytes));
-        out.chunk->bytes = in.bytes(in.number(event_bytes));
+        stored_document::chunk_in_value chunk;
+        chunk.first_event = static_cast<std::uint32_t>(in.number(event_bytes));
+        chunk.bytes = in.bytes(in.number(event_bytes));
+        out.chunk = chunk;
     }
     out.summary.summary = in.rest();
     if (in.failed()) return std::nullopt;
@@ -246,7 +247,7 @@ std::optional<retention_block> decode_retention_block(std::string_view value) {
         for (auto count = in.number(event_bytes); count > 0 && !in.failed(); --count)
             entry.chunks.push_back(static_cast<std::uint32_t>(in.number(event_bytes)));
     }
-    if (in.failed()) return std::nullopt;
+    if (in.failed() || out.entries.empty()) return std::nullopt;
     return out;
 }
 
@@ -279,7 +280,7 @@ std::optional<stored_totals> decode_totals(std::string_view value) {
     stored_totals out;
     out.documents = in.number(count_bytes);
     out.bytes = in.number(count_bytes);
-    out.batches = in.number(count_bytes);
+    if (!in.rest().empty()) out.batches = in.number(count_bytes);
     if (in.failed() || !in.rest().empty()) return std::nullopt;
     return out;
 }

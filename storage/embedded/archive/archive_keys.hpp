@@ -30,7 +30,6 @@ inline constexpr std::string_view totals_key = "s";
 inline constexpr std::string_view conversion_key = "v";
 inline constexpr std::string_view document_prefix = "d";
 inline constexpr std::string_view retention_prefix = "R";
-inline constexpr std::string_view tenants_prefix = "T";
 inline constexpr std::uint32_t format_version = 3;
 inline constexpr std::size_t kind_bytes = 1;  // at the beginning of every key
 
@@ -70,7 +69,11 @@ std::optional<std::uint32_t> first_event_at_end(std::string_view key);
 struct stored_document {
     document_summary summary;
     runtime::utc_time ended_at;
-    std::optional<document::chunk> chunk;  // the only one, if it is small
+    struct chunk_in_value {
+        std::uint32_t first_event = 0;
+        std::string_view bytes;  // lies in the value
+    };
+    std::optional<chunk_in_value> chunk;  // the only one, if it is small
 };
 // What stands before a document's summary, but for the bytes of the chunk in it.
 std::string encode_document_head(const document& what);
@@ -99,6 +102,7 @@ struct retention_block {
     std::vector<retention_entry> entries;
 };
 std::string encode_retention_block(const retention_block& block);
+// Nothing for one without an entry, too: such a block is removed.
 std::optional<retention_block> decode_retention_block(std::string_view value);
 
 std::string encode_ids(std::span<const runtime::execution_id> ids);
@@ -108,6 +112,7 @@ struct stored_totals : archive_totals {
     std::uint64_t batches = 0;  // the next one's number
 };
 std::string encode_totals(const stored_totals& totals);
+// Those of format 2 too, which had no batches.
 std::optional<stored_totals> decode_totals(std::string_view value);
 
 // How earlier formats kept documents. The end is not in a value of format 1: the id's time stands for it.
@@ -115,7 +120,7 @@ std::optional<stored_document> decode_document_1(runtime::execution_id id, std::
 // `t tenant id`, `u tenant user id`, `r end id`; the last one in format 2 alone.
 std::vector<std::string> index_keys_2(const document_summary& of, runtime::utc_time ended_at);
 
-// The documents that a key names, of whatever kind and format it is.
+// The documents that a key names, of any format: of a document, of a tenant's list, or of the order of retention.
 std::vector<runtime::execution_id> ids_named_by(std::string_view key, std::string_view value);
 
 }  // namespace storage::embedded::archive_keys

@@ -33,6 +33,7 @@ class damaged_archive {
         const auto status = open_to_read(directory, db_);
         if (!status.ok()) diagnosis = status.ToString();
         if (db_) note_borders();
+        if (db_) note_format();
         return status.ok();
     }
 
@@ -95,8 +96,7 @@ class damaged_archive {
 
     [[nodiscard]] std::optional<archive_keys::stored_document> decode(runtime::execution_id id,
                                                                       std::string_view value) const {
-        std::string format;
-        const bool is_first = get(std::string(archive_keys::format_key), format) && format == "1";
+        const bool is_first = from_first_format_ && archive_keys::document_key(id) > converted_;
         return is_first ? archive_keys::decode_document_1(id, value) : archive_keys::decode_document(id, value);
     }
 
@@ -126,8 +126,21 @@ class damaged_archive {
         std::sort(borders_.begin(), borders_.end());
     }
 
+    // Of format 1, or on its way from it: up to which document?
+    void note_format() {
+        std::string format;
+        std::string conversion;
+        const bool is_first = get(std::string(archive_keys::format_key), format) && format == "1";
+        const bool was_first =
+            get(std::string(archive_keys::conversion_key), conversion) && conversion.starts_with('\1');
+        from_first_format_ = is_first || was_first;
+        if (was_first) converted_ = conversion.substr(1);
+    }
+
     std::unique_ptr<rocksdb::DB> db_;
     std::vector<std::string> borders_;
+    bool from_first_format_ = false;
+    std::string converted_;  // the last document's key
     // The period of the order of retention that was looked at last: ids that follow one another mostly ended together.
     std::string read_period_;
     std::map<runtime::execution_id, archive_keys::retention_entry> read_entries_;
@@ -148,7 +161,7 @@ std::optional<document> read_whole(damaged_archive& from, runtime::execution_id 
     out.user = stored->summary.user;
     out.ended_at = stored->ended_at;
     out.summary = std::move(stored->summary.summary);
-    if (stored->chunk) out.chunks.push_back(std::move(*stored->chunk));
+    if (stored->chunk) out.chunks.push_back({stored->chunk->first_event, std::string(stored->chunk->bytes)});
     for (const auto first : *chunks) {
         if (!from.get(archive_keys::chunk_key(id, first), value)) return std::nullopt;
         out.chunks.push_back({first, value});

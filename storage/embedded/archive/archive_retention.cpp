@@ -1,5 +1,4 @@
 // archive_database: what keeps the archive within its bounds.
-#include "runtime/base/assert.hpp"
 #include "storage/embedded/archive/archive_blocks.hpp"
 #include "storage/embedded/archive/archive_keys.hpp"
 #include "storage/embedded/archive/archive_state.hpp"
@@ -39,19 +38,29 @@ result<void> archive_database::state::look(std::string& diagnosis) {
 }
 
 // A document that is put again replaces what it left: nothing is counted twice, and no key of it is forgotten.
-result<void> archive_database::state::forget_earlier(removal& earlier, runtime::execution_id id,
-                                                     archive_keys::stored_totals& sum) {
+result<void> archive_database::state::forget_earlier(rocksdb::WriteBatch& batch, removal& earlier,
+                                                     runtime::execution_id id, archive_keys::stored_totals& sum) {
     std::string value;
     const auto status = db->Get(rocksdb::ReadOptions(), archive_keys::document_key(id), &value);
     if (status.IsNotFound()) return {};
     if (!status.ok()) return fail(status);
     const auto there = archive_keys::decode_document(id, value);
     if (!there) return make_error_code(archive_errc::corrupt);
-    const auto placed = find_placed(*db, id, there->ended_at);
-    if (!placed) return placed.error();
+    if (const auto* const placed = earlier.find(id, there->ended_at)) {
+        sum.bytes -= placed->entry.bytes;
+        earlier.remove(*placed);
+    } else {
+        // What names it is damaged. Its new content has other places; how much the old one counted for is not known.
+        damaged("document " + id.to_string() + " is not in the order of retention");
+        batch.Delete(archive_keys::document_key(id));
+    }
     --sum.documents;
-    sum.bytes -= placed->entry.bytes;
-    return earlier.remove(*placed);
+    return {};
+}
+
+void archive_database::state::tell_damage(const removal& from) {
+    if (from.damaged_blocks() > 0)
+        damaged(std::to_string(from.damaged_blocks()) + " blocks that name documents are not whole");
 }
 
 void archive_database::state::set_totals(const archive_keys::stored_totals& now) {
@@ -124,8 +133,7 @@ result<retention_step> archive_database::state::remove_some(const retention_limi
             std::uint64_t* const why = reason_to_go(oldest);
             going = why != nullptr;
             if (!going) break;
-            const auto removed = gone.remove(oldest);
-            if (!removed) return removed.error();
+            gone.remove(oldest);
             ++*why;
             step.bytes += oldest.entry.bytes;
             --sum.documents;
@@ -135,6 +143,7 @@ result<retention_step> archive_database::state::remove_some(const retention_limi
     }
     if (step.documents() == 0) return step;
     gone.finish();
+    tell_damage(gone);
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto written = db->Write(write_options(), &batch);
     if (!written.ok()) return fail(written);

@@ -1,4 +1,4 @@
-// What archive_database keeps, shared by its .cpp files. Private to this folder: the one header that names RocksDB.
+// What archive_database keeps, shared by its .cpp files. Private to this folder: it names RocksDB.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -92,7 +92,9 @@ struct archive_database::state {
     runtime::error_code fail_list(const list_order& list, runtime::error_code why);
     // After opening: how much there is and where it begins.
     runtime::result<void> look(std::string& diagnosis);
-    runtime::result<void> forget_earlier(removal& earlier, runtime::execution_id id, archive_keys::stored_totals& sum);
+    runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, removal& earlier, runtime::execution_id id,
+                                         archive_keys::stored_totals& sum);
+    void tell_damage(const removal& from);
     void set_totals(const archive_keys::stored_totals& now);
     [[nodiscard]] runtime::execution_id lowest_id() const;
     // The smallest id of what arrives, and its first end.

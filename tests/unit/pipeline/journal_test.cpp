@@ -76,6 +76,19 @@ task<void> what_is_durable_is_not_waited_for() {
     }
 }
 
+// The log says it for each partition.
+task<void> a_failure_is_told_once() {
+    open_journal j(runtime::shard::here());
+    int told = 0;
+    j.journal.on_failure([&told] { ++told; });
+    for (std::uint16_t i = 0; i < 3; ++i) j.journal.failed({i}, log_errc::no_space);
+    EXPECT_EQ(told, 1);
+    j.journal.resumed();
+    for (std::uint16_t i = 0; i < 3; ++i) j.journal.failed({i}, log_errc::write_failed);
+    EXPECT_EQ(told, 2);
+    co_return;
+}
+
 task<void> a_full_disk_ends_what_is_not_patient() {
     open_journal j(runtime::shard::here());
     std::string earlier;
@@ -124,6 +137,9 @@ TEST(journal, what_is_durable_is_not_waited_for) {
 }
 TEST(journal, a_full_disk_ends_what_is_not_patient) {
     tests::simulated_shards(1).run(0, [] { return a_full_disk_ends_what_is_not_patient(); });
+}
+TEST(journal, a_failure_is_told_once) {
+    tests::simulated_shards(1).run(0, [] { return a_failure_is_told_once(); });
 }
 TEST(journal, a_failed_log_ends_all) {
     tests::simulated_shards(1).run(0, [] { return a_failed_log_ends_all(); });

@@ -68,6 +68,20 @@ TEST(key_table, forgets_some_at_a_time_and_says_whether_there_are_more) {
     EXPECT_EQ(table.size(), 0U);
 }
 
+TEST(key_table, forgets_by_time_whatever_the_order_in_which_keys_came) {
+    const auto who = make_principal("t", "a", false);
+    key_table table(10);
+    table.insert(entry(who, "late", 900), 1);
+    table.insert(entry(who, "early", 100), 2);
+    table.insert(entry(who, "between", 500), 3);
+    const auto nothing_is_open = [](execution_id) { return false; };
+    table.expire({100}, nothing_is_open);
+    EXPECT_EQ(table.find(entry(who, "early", 0).key), nullptr);
+    table.expire({500}, nothing_is_open);
+    EXPECT_EQ(table.size(), 1U);
+    EXPECT_NE(table.find(entry(who, "late", 0).key), nullptr);
+}
+
 class key_table_partitions : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(key_table_partitions, have_their_keys_in_parts) {
@@ -76,7 +90,6 @@ TEST_P(key_table_partitions, have_their_keys_in_parts) {
     key_table table(2000);
     for (int i = 0; i < 2000; ++i) table.insert(entry(who, std::to_string(i), 1), 1);
     std::size_t sum = 0;
-    std::size_t counted = 0;
     for (std::uint32_t p = 0; p < 1U << bits; ++p) {
         const runtime::partition_id partition{static_cast<std::uint16_t>(p)};
         std::vector<key_entry> keys;
@@ -85,11 +98,10 @@ TEST_P(key_table_partitions, have_their_keys_in_parts) {
         for (const auto& key : keys) EXPECT_EQ(runtime::partition_of(key.execution.home(), bits), partition);
         sum += keys.size();
         const auto count = table.count_of(partition, bits);
-        counted += count;
         if (bits <= 8) EXPECT_EQ(count, keys.size());
+        EXPECT_GE(count, keys.size());
     }
     EXPECT_EQ(sum, 2000U);
-    if (bits <= 8) EXPECT_EQ(counted, 2000U);
 }
 
 INSTANTIATE_TEST_SUITE_P(bits, key_table_partitions, ::testing::Values(0, 4, 8, 10));

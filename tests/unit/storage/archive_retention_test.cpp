@@ -227,6 +227,95 @@ TEST_P(archive_formats, a_start_goes_on_where_an_earlier_one_was_killed) {
     expect_new_format(directory.path());
 }
 
+TEST_P(archive_formats, an_empty_one_is_taken_over) {
+    const temporary_directory directory;
+    write_old_format(directory.path(), GetParam(), 0);
+    {
+        life first(directory.path());
+        first.run([&] { return put_numbers(first.front(), 1, 100); });
+    }
+    expect_new_format(directory.path());
+}
+
+// What a version with format 2 had done when it was killed: values and entries of some documents, and still the
+// number 1.
+void stop_half_way_to_2(const std::string& directory, std::uint64_t converted) {
+    rocksdb::DB* raw = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(rocksdb::Options(), directory, &raw).ok());
+    const std::unique_ptr<rocksdb::DB> db(raw);
+    for (std::uint64_t i = 1; i <= converted; ++i) {
+        auto one = numbered_document(i);
+        one.chunks.clear();
+        ASSERT_TRUE(db->Put({}, keys::document_key(one.id), keys::encode_document_head(one) + one.summary).ok());
+        ASSERT_TRUE(db->Put({}, keys::index_keys_2({one.id, one.tenant, one.user, {}}, one.ended_at).back(), "").ok());
+    }
+}
+
+TEST(archive_retention, an_archive_that_was_half_way_from_1_to_2_is_taken_over) {
+    const temporary_directory directory;
+    write_old_format(directory.path(), '1', 600);
+    stop_half_way_to_2(directory.path(), 256);
+    {
+        life first(directory.path());
+        first.run([&] { return expect_range(first.front(), 1, 600); });
+        first.run([&] { return expect_summary(first.front(), 77); });
+        first.run([&] { return expect_summary(first.front(), 300); });
+        first.run([&] { return keep(first.front(), 100, 500); });
+    }
+    expect_new_format(directory.path());
+}
+
+// Up to the document at which it is damaged it has gone over, behind it not.
+TEST_P(archive_formats, a_damaged_document_stops_it_and_a_repair_saves_the_others) {
+    const temporary_directory place;
+    const std::string directory = place.path() + "/archive";
+    write_old_format(directory, GetParam(), 600);
+    {
+        rocksdb::DB* raw = nullptr;
+        ASSERT_TRUE(rocksdb::DB::Open(rocksdb::Options(), directory, &raw).ok());
+        const std::unique_ptr<rocksdb::DB> db(raw);
+        ASSERT_TRUE(db->Put({}, keys::document_key(numbered_id(300)), "short").ok());
+    }
+    std::string diagnosis;
+    archive_options options;
+    options.directory = directory;
+    ASSERT_FALSE(archive_store::open(options, diagnosis));
+    EXPECT_NE(diagnosis.find("weir archive repair"), std::string::npos) << diagnosis;
+    const auto repaired = storage::embedded::repair_archive(directory);
+    ASSERT_TRUE(repaired.done) << repaired.diagnosis;
+    EXPECT_EQ(repaired.saved, 599U);
+    EXPECT_EQ(repaired.lost, 1U);
+    life after(directory);
+    for (const std::uint64_t number : {1U, 299U, 301U, 600U})
+        after.run([&] { return expect_summary(after.front(), number); });
+}
+
+// Retention and a hand-over go on where a block is lost; the rest of what it named is as it was.
+TEST(archive_retention, a_lost_block_keeps_nothing_from_being_removed_or_put_again) {
+    for (const std::string kind : {"R", "T", "U"}) {
+        SCOPED_TRACE(kind);
+        const temporary_directory directory;
+        {
+            life first(directory.path());
+            first.run([&] { return put_numbers(first.front(), 1, 90); });
+        }
+        {
+            rocksdb::DB* raw = nullptr;
+            ASSERT_TRUE(rocksdb::DB::Open(rocksdb::Options(), directory.path(), &raw).ok());
+            const std::unique_ptr<rocksdb::DB> db(raw);
+            const std::unique_ptr<rocksdb::Iterator> at(db->NewIterator(rocksdb::ReadOptions()));
+            at->Seek(kind);
+            ASSERT_TRUE(at->Valid() && at->key().starts_with(kind));
+            ASSERT_TRUE(db->Put({}, at->key(), "damaged").ok());
+        }
+        EXPECT_FALSE(storage::embedded::verify_archive(directory.path()).good);
+        life second(directory.path());
+        second.run([&] { return put_numbers(second.front(), 1, 90); });
+        second.run([&] { return expect_summary(second.front(), 45); });
+        if (kind != "R") second.run([&] { return keep(second.front(), 10, 80); });
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(formats, archive_formats, ::testing::Values('1', '2'),
                          [](const auto& each) { return std::string("format_") + each.param; });
 
