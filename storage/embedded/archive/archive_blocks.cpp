@@ -158,15 +158,22 @@ retention_order::retention_order(rocksdb::DB& db, std::string from)
     at_->Seek(period_);
 }
 
-result<std::vector<placed_document>> retention_order::next() {
-    std::vector<placed_document> out;
-    if (at_->Valid()) period_ = keys::period_of(at_->key().ToStringView());
+void retention_order::read_period(std::vector<placed_document>& to) {
+    period_ = keys::period_of(at_->key().ToStringView());
     for (; at_->Valid() && keys::period_of(at_->key().ToStringView()) == period_; at_->Next()) {
         const auto batch = keys::batch_at_end(at_->key().ToStringView());
         auto block = keys::decode_retention_block(at_->value().ToStringView());
-        if (!batch || !block) return archive_errc::corrupt;
-        std::ranges::move(documents_of(std::move(*block), *batch), std::back_inserter(out));
+        if (batch && block) {
+            std::ranges::move(documents_of(std::move(*block), *batch), std::back_inserter(to));
+        } else {
+            ++damaged_blocks_;
+        }
     }
+}
+
+result<std::vector<placed_document>> retention_order::next() {
+    std::vector<placed_document> out;
+    while (out.empty() && at_->Valid()) read_period(out);
     if (!at_->status().ok()) return code_of(at_->status());
     const auto order = [](const placed_document& what) { return std::pair(what.entry.ended_at, what.entry.id); };
     std::ranges::sort(out, {}, order);
@@ -200,6 +207,9 @@ result<void> list_order::read_period() {
             if (!before_ || id < *before_) read_.push_back({id, *batch});
     }
     std::ranges::sort(read_, {}, &item::id);
+    // A document that was put again while its place in the order of retention was lost is named by its old batch, too.
+    const auto again = std::ranges::unique(read_, {}, &item::id);
+    read_.erase(again.begin(), again.end());
     return {};
 }
 

@@ -66,8 +66,10 @@ class retention_order {
     retention_order(const retention_order&) = delete;  // the iterator points into it
     retention_order& operator=(const retention_order&) = delete;
 
-    // What ended in the next period in which anything did, in order; nothing at the end.
+    // What ended in the next period in which anything did, in order; nothing at the end. A block that cannot be decoded
+    // is passed over: it counts as damage.
     runtime::result<std::vector<placed_document>> next();
+    [[nodiscard]] std::size_t damaged_blocks() const { return damaged_blocks_; }
     // The key of the period that next() has given.
     [[nodiscard]] const std::string& period() const { return period_; }
     // Of the one behind it.
@@ -76,8 +78,11 @@ class retention_order {
   private:
     std::string upper_;
     rocksdb::Slice upper_bound_;
+    void read_period(std::vector<placed_document>& to);
+
     std::unique_ptr<rocksdb::Iterator> at_;
     std::string period_;
+    std::size_t damaged_blocks_ = 0;
 };
 
 // One list, newest first.

@@ -27,6 +27,8 @@ class document_check {
         for (; ended && !ended->empty(); ended = order.next())
             for (const auto& each : *ended) check(each);
         if (!ended) say("the order of retention cannot be read: " + ended.error().message());
+        if (order.damaged_blocks() > 0)
+            say(std::to_string(order.damaged_blocks()) + " blocks of the order of retention cannot be decoded");
         check_totals();
     }
 

@@ -123,7 +123,7 @@ result<archive_sequence> archive_database::write(const std::vector<const documen
         sum.bytes += one.entry.bytes;
     }
     earlier.finish();
-    state_->tell_damage(earlier);
+    state_->tell_damage(earlier.damaged_blocks());
     std::string first_to_go;
     if (!each.empty()) {
         const auto order = [](const document* what) { return std::pair(what->ended_at, what->id); };

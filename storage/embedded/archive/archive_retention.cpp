@@ -58,9 +58,8 @@ result<void> archive_database::state::forget_earlier(rocksdb::WriteBatch& batch,
     return {};
 }
 
-void archive_database::state::tell_damage(const removal& from) {
-    if (from.damaged_blocks() > 0)
-        damaged(std::to_string(from.damaged_blocks()) + " blocks that name documents are not whole");
+void archive_database::state::tell_damage(std::size_t blocks) {
+    if (blocks > 0) damaged(std::to_string(blocks) + " blocks that name documents are not whole");
 }
 
 void archive_database::state::set_totals(const archive_keys::stored_totals& now) {
@@ -141,9 +140,9 @@ result<retention_step> archive_database::state::remove_some(const retention_limi
         }
         floor = going ? order.behind_period() : order.period();
     }
+    tell_damage(order.damaged_blocks() + gone.damaged_blocks());
     if (step.documents() == 0) return step;
     gone.finish();
-    tell_damage(gone);
     batch.Put(slice(archive_keys::totals_key), archive_keys::encode_totals(sum));
     const auto written = db->Write(write_options(), &batch);
     if (!written.ok()) return fail(written);

@@ -94,7 +94,7 @@ struct archive_database::state {
     runtime::result<void> look(std::string& diagnosis);
     runtime::result<void> forget_earlier(rocksdb::WriteBatch& batch, removal& earlier, runtime::execution_id id,
                                          archive_keys::stored_totals& sum);
-    void tell_damage(const removal& from);
+    void tell_damage(std::size_t blocks);
     void set_totals(const archive_keys::stored_totals& now);
     [[nodiscard]] runtime::execution_id lowest_id() const;
     // The smallest id of what arrives, and its first end.
