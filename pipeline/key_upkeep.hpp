@@ -24,8 +24,8 @@ class key_upkeep {
 
     key_upkeep(shard_state& state, const snapshot_options& limits);
 
-    // One round. It never keeps the shard: between two looks at the ready list it forgets some hundred keys, or writes
-    // some thousand.
+    // One round. Between two looks at the ready list it forgets some hundred keys, or writes a 256th of all, which is
+    // some thousand of a million.
     runtime::task<void> run(const std::vector<runtime::partition_id>& partitions);
 
     [[nodiscard]] bool holds_too_much(runtime::partition_id partition) const;

@@ -83,22 +83,12 @@ const placed_document* removal::find(runtime::execution_id id, runtime::utc_time
     if (period_ != period) {
         period_ = period;
         ended_.clear();
-        const std::string lower = keys::with_period(keys::retention_prefix, period);
-        const std::string upper = keys::behind(lower);
-        const rocksdb::Slice upper_bound(upper);
-        rocksdb::ReadOptions reading;
-        reading.iterate_upper_bound = &upper_bound;
-        const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(reading));
-        for (at->Seek(lower); at->Valid(); at->Next()) {
-            const auto batch = keys::batch_at_end(at->key().ToStringView());
-            auto block = keys::decode_retention_block(at->value().ToStringView());
-            if (!batch || !block) {
-                ++damaged_blocks_;
-                continue;
-            }
-            for (auto& each : documents_of(std::move(*block), *batch)) ended_[each.entry.id] = std::move(each);
-        }
-        if (!at->status().ok()) ++damaged_blocks_;
+        const std::string from = keys::with_period(keys::retention_prefix, period);
+        retention_order order(db_, from);
+        auto ended = order.next();
+        damaged_blocks_ += order.damaged_blocks() + (ended ? 0 : 1);
+        if (ended && order.period() == from)
+            for (auto& each : *ended) ended_[each.entry.id] = std::move(each);
     }
     const auto found = ended_.find(id);
     return found == ended_.end() ? nullptr : &found->second;

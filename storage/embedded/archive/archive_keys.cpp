@@ -80,6 +80,15 @@ class fields {
     bool failed_ = false;
 };
 
+// What every format's value begins with.
+stored_document owner_of(runtime::execution_id id, fields& in) {
+    stored_document out;
+    out.summary.id = id;
+    out.summary.tenant = in.id();
+    out.summary.user = in.id();
+    return out;
+}
+
 }  // namespace
 
 std::string document_key(runtime::execution_id id) { return with_prefix('d', id); }
@@ -179,10 +188,7 @@ std::string encode_document_head(const document& what) {
 
 std::optional<stored_document> decode_document(runtime::execution_id id, std::string_view value) {
     fields in(value);
-    stored_document out;
-    out.summary.id = id;
-    out.summary.tenant = in.id();
-    out.summary.user = in.id();
+    stored_document out = owner_of(id, in);
     const std::uint64_t end = in.number(time_bytes);
     out.ended_at = time_from(end & ~chunk_follows);
     if ((end & chunk_follows) != 0) {
@@ -287,10 +293,7 @@ std::optional<stored_totals> decode_totals(std::string_view value) {
 
 std::optional<stored_document> decode_document_1(runtime::execution_id id, std::string_view value) {
     fields in(value);
-    stored_document out;
-    out.summary.id = id;
-    out.summary.tenant = in.id();
-    out.summary.user = in.id();
+    stored_document out = owner_of(id, in);
     out.summary.summary = in.rest();
     out.ended_at = id.created_at();
     if (in.failed()) return std::nullopt;
