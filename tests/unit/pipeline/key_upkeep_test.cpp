@@ -4,21 +4,21 @@
 #include <gtest/gtest.h>
 
 #include "runtime/spawn.hpp"
-#include "storage/embedded/blobs/log_blobs.hpp"
-#include "storage/simulated/archive.hpp"
-#include "tests/unit/storage/memory_log.hpp"
+#include "tests/unit/pipeline/memory_shard.hpp"
 
 namespace pipeline {
 namespace {
 
 using runtime::task;
 
-constexpr runtime::partition_id here{0};
+constexpr runtime::partition_id only{0};
 constexpr int records_per_post = 12;  // two others without a key beside it
 
 // A shard with one partition, on a log that commits at once.
-struct posting_shard {
-    explicit posting_shard(snapshot_options options) : limits(options) { state.journal.opened({here, 0, 1}); }
+struct posting_shard : memory_shard {
+    explicit posting_shard(const snapshot_options& limits) : memory_shard(0, 1'000'000), upkeep(state, limits) {
+        state.journal.opened({only, 0, 1});
+    }
 
     // A post under a key whose execution has ended, as far as the log is concerned.
     void post() {
@@ -38,7 +38,7 @@ struct posting_shard {
     }
     void commit() {
         log.commit();
-        state.journal.committed(here, log.records(here).size());
+        state.journal.committed(only, log.records(only).size());
     }
     // One round, on a disk that commits between its turns.
     void tidy() {
@@ -54,20 +54,11 @@ struct posting_shard {
         ASSERT_TRUE(world.run_until([&over] { return over; }, 2 * time));
     }
     static task<void> run_once(posting_shard& self) {
-        const std::vector<runtime::partition_id> mine{here};
+        const std::vector<runtime::partition_id> mine{only};
         co_await self.upkeep.run(mine);
     }
 
-    snapshot_options limits;
-    runtime::simulation::world world{3};
-    runtime::simulation::simulated_shard& home = world.add_shard(0);
-    runtime::shard::running running{home};
-    tests::memory_log log;
-    storage::simulated::archive_service documents{world};
-    std::unique_ptr<storage::archive> archive = documents.open_shard(home);
-    storage::embedded::log_blobs blobs{log, static_cast<std::uint16_t>(record_type::blob_piece)};
-    shard_state state{home, log, *archive, blobs, 0, 1'000'000};
-    key_upkeep upkeep{state, limits};
+    key_upkeep upkeep;
     std::uint64_t posts = 0;
 };
 
@@ -76,7 +67,7 @@ void expect_cheap_keys(const snapshot_options& limits) {
     for (int round = 0; round < 200; ++round) {
         for (int i = 0; i < 200; ++i) shard.post();
         shard.tidy();
-        const auto held = shard.state.journal.held_for_keys(here);
+        const auto held = shard.state.journal.held_for_keys(only);
         const auto bound =
             std::max<std::uint64_t>(key_upkeep::held_records_max, key_upkeep::held_for_each * shard.posts);
         EXPECT_LE(held.records, bound);
@@ -111,11 +102,11 @@ TEST(key_upkeep, old_records_are_not_held_for_keys_however_few) {
     posting_shard shard(limits);
     shard.post();
     shard.tidy();
-    EXPECT_GT(shard.state.journal.held_for_keys(here).records, 0U);
+    EXPECT_GT(shard.state.journal.held_for_keys(only).records, 0U);
     shard.pass(runtime::seconds(6));
     shard.tidy();
     EXPECT_EQ(shard.upkeep.rewritten(), 1U);
-    EXPECT_LE(shard.state.journal.held_for_keys(here).records, 1U);
+    EXPECT_LE(shard.state.journal.held_for_keys(only).records, 1U);
 }
 
 }  // namespace

@@ -3,10 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "storage/embedded/blobs/log_blobs.hpp"
-#include "storage/simulated/archive.hpp"
+#include "tests/unit/pipeline/memory_shard.hpp"
 #include "tests/unit/pipeline/samples.hpp"
-#include "tests/unit/storage/memory_log.hpp"
 
 namespace pipeline {
 namespace {
@@ -55,15 +53,8 @@ struct history_of_one {
     }
 };
 
-struct recovering_shard {
-    runtime::simulation::world world{2};
-    runtime::simulation::simulated_shard& home = world.add_shard(0);
-    runtime::shard::running here{home};
-    tests::memory_log log;
-    storage::simulated::archive_service documents{world};
-    std::unique_ptr<storage::archive> archive = documents.open_shard(home);
-    storage::embedded::log_blobs blobs{log, static_cast<std::uint16_t>(record_type::blob_piece)};
-    shard_state state{home, log, *archive, blobs, 4, 100};
+struct recovering_shard : memory_shard {
+    recovering_shard() : memory_shard(4, 100) {}
 
     bool take(const record& one) { return recover(state, {one.header, one.payload}); }
     std::shared_ptr<execution> found(const samples::feed& f) { return state.table.find(f.e->id); }
