@@ -165,7 +165,7 @@ task<result<void>> transitions::start(std::shared_ptr<execution> e) {
 }
 
 task<result<void>> transitions::output(std::shared_ptr<execution> e, output_record what) {
-    return append(std::move(e), record_type::output, 1, encode(what), ends_when::durable);
+    return append(std::move(e), record_type::output, 1, encode(what), ends_when::appended);
 }
 
 task<result<void>> transitions::end_attempt(std::shared_ptr<execution> e, attempt_ended_record what) {

@@ -30,7 +30,7 @@ class transitions {
     // The intention to start the present attempt, durable when this returns: its number is never started again.
     runtime::task<runtime::result<void>> schedule(std::shared_ptr<execution> e);
     runtime::task<runtime::result<void>> start(std::shared_ptr<execution> e);
-    // Durable when this returns, so that what arrives meanwhile becomes one event.
+    // Durable soon, and before anything of the execution that is appended later.
     runtime::task<runtime::result<void>> output(std::shared_ptr<execution> e, output_record what);
     runtime::task<runtime::result<void>> end_attempt(std::shared_ptr<execution> e, attempt_ended_record what);
     // Durable when this returns. `artifacts`: the bytes of the verdict's, in order; they are durable with it.

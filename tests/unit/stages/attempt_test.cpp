@@ -1,0 +1,119 @@
+// What an attempt writes down, and what it waits for, on a log that commits when the test says so.
+#include "stages/saga/attempt.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/spawn.hpp"
+#include "tests/unit/pipeline/memory_shard.hpp"
+
+namespace stages::saga {
+namespace {
+
+using pipeline::record_type;
+using runtime::task;
+using worker::output_stream;
+
+constexpr runtime::partition_id only{0};
+
+// A program that prints these one after the other, each as soon as the one before has been taken.
+class printing_worker final : public worker::worker {
+  public:
+    explicit printing_worker(std::vector<std::string> texts) : texts_(std::move(texts)) {}
+
+    task<stages::worker::verdict> run(stages::worker::launch_request, stages::worker::observer& watch,
+                                      std::stop_token) override {
+        co_await watch.started();
+        for (auto& text : texts_) {
+            co_await watch.output(output_stream::standard_output, std::move(text));
+            ++taken;
+        }
+        stages::worker::verdict out;
+        out.ended_by = stages::worker::cause::exited;
+        out.exit_code = 0;
+        co_return out;
+    }
+    task<runtime::result<void>> start() override { co_return runtime::result<void>(); }
+    task<void> stop() override { co_return; }
+
+    int taken = 0;
+
+  private:
+    std::vector<std::string> texts_;
+};
+
+struct one_attempt : pipeline::memory_shard {
+    explicit one_attempt(std::vector<std::string> texts) : memory_shard(0, 100), worker(std::move(texts)) {
+        state.journal.opened({only, 0, 1});
+        pipeline::script_request request;
+        request.lang = "python";
+        request.script = "print(1)";
+        const auto id = runtime::id_generator(home.time(), home.random()).next({0});
+        auto accepted = state.transitions.accept({}, std::move(request), id, {});
+        EXPECT_TRUE(accepted.has_value());
+        e = *accepted;
+        runtime::spawn(gate, home, run(*this));
+    }
+    ~one_attempt() {
+        while (gate.count() > 0) commit();
+    }
+
+    void commit() {
+        log.commit();
+        state.journal.committed(only, log.records(only).size());
+        go_on();
+    }
+    void go_on() {
+        while (world.step()) {
+        }
+    }
+    [[nodiscard]] std::size_t records_of(record_type type) {
+        std::size_t count = 0;
+        for (const auto& one : log.records(only)) count += one.header.type == static_cast<std::uint16_t>(type);
+        return count;
+    }
+    static task<void> run(one_attempt& self) {
+        const auto came = co_await run_attempt(self.state, self.worker, self.e);
+        EXPECT_TRUE(came.has_value());
+        self.over = true;
+    }
+
+    printing_worker worker;
+    std::shared_ptr<pipeline::execution> e;
+    bool over = false;
+    runtime::gate gate{home};
+};
+
+TEST(attempt, nothing_runs_before_its_intention_is_durable) {
+    one_attempt attempt({});
+    attempt.go_on();
+    EXPECT_EQ(attempt.records_of(record_type::scheduled), 1U);
+    EXPECT_EQ(attempt.records_of(record_type::started), 0U);
+    attempt.commit();
+    EXPECT_EQ(attempt.records_of(record_type::started), 1U);
+}
+
+TEST(attempt, the_last_output_is_written_together_with_the_end) {
+    one_attempt attempt({"one"});
+    attempt.go_on();
+    attempt.commit();
+    EXPECT_TRUE(attempt.over) << "it waited for a disk that nothing else needs yet";
+    EXPECT_EQ(attempt.records_of(record_type::output), 1U);
+}
+
+// So a program that prints faster than the disk writes makes large pieces, not many.
+TEST(attempt, further_output_waits_until_what_was_before_is_durable) {
+    one_attempt attempt({"one", "two", "three"});
+    attempt.go_on();
+    attempt.commit();
+    EXPECT_EQ(attempt.worker.taken, 1);
+    EXPECT_EQ(attempt.records_of(record_type::output), 1U);
+    attempt.commit();
+    EXPECT_EQ(attempt.worker.taken, 2);
+    EXPECT_EQ(attempt.records_of(record_type::output), 2U);
+    EXPECT_FALSE(attempt.over);
+    attempt.commit();
+    EXPECT_TRUE(attempt.over);
+}
+
+}  // namespace
+}  // namespace stages::saga
