@@ -438,7 +438,8 @@ const char* set_common_limits() {
 }
 
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       const box_group& group) {
+                                       const box_group& group, const box_networks& networks,
+                                       const descriptor& network) {
     auto join = group.join_files();
     if (!join) return join.error();
     auto ends = make_channel();
@@ -456,8 +457,12 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = static_cast<std::uint64_t>(group.clone_target());
     }
+    // Only now: the sockets above are nothing of the box's.
+    if (const auto failed = networks.enter(network)) return failed;
     const long id = syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (id < 0) return runtime::last_error();
+    const auto failed = runtime::last_error();
+    if (id != 0) networks.leave();
+    if (id < 0) return failed;
     if (id == 0) {
         // The broker's end would keep the socket of a broker that has died from telling so.
         started.socket.reset();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/base/result.hpp"
+#include "stages/worker/sandbox/box_network.hpp"
 #include "stages/worker/sandbox/cgroup.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
 #include "stages/worker/sandbox/protocol.hpp"
@@ -25,6 +26,7 @@ struct box_context {
     bool own_user_namespace = false;  // the server is not root
     bool limits_by_process = false;   // no cgroup: memory and CPU time are limited for each process
     bool idle_scheduling = false;     // no cpu controller
+    descriptor proc;                  // /proc as it is outside of boxes, for what the kernel counts
 };
 
 // What pid 1 of a box reports over its socket. The program never holds that socket.
@@ -55,10 +57,9 @@ runtime::error_code size_disk(int disk, const launch_packet& what);
 //                  is the one that starts it, the program's end.
 //   launch_packet  once: the program begins. Beside it what came with it from the shard.
 //
-// The calling process's network namespace becomes the box's: it must be a fresh one.
-// `terminals`: a devpts, or -1.
+// `terminals`: a devpts, or -1. `network`: of `networks`, and nobody else's.
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       const box_group& group);
+                                       const box_group& group, const box_networks& networks, const descriptor& network);
 
 // Sent to pid 1 of a box from outside it, with a value: pid 1 sends the signal of that number to the program's process
 // group. From within the box it means nothing.
@@ -76,11 +77,5 @@ const char* set_common_limits();
 void drop_bounding_set();
 // What a zygote needs to enter a box and to become its user. A box's pid 1 and all that is below it lose these too.
 void allow_zygotes();
-
-// Moves the calling process into a network namespace of its own in which only the loopback device is up.
-runtime::error_code enter_fresh_network();
-// A socket that listens on the loopback device of the calling process's network namespace, at network_port. Whoever has
-// it can take connections of the box's programs, from wherever it is.
-runtime::result<descriptor> listen_in_network();
 
 }  // namespace stages::worker::sandbox

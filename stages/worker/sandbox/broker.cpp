@@ -64,12 +64,13 @@ bool disk_is_full(int disk) {
 
 broker::broker(const box_context& context, const cgroup_tree& groups, descriptor socket, broker_options options)
     : context_(context),
-      groups_(groups),
       socket_(std::move(socket)),
       options_(std::move(options)),
       events_(epoll_create1(EPOLL_CLOEXEC)),
       seats_(uids_of(options_.boxes_max), false),
-      cpus_(usable_cpus()) {
+      cpus_(usable_cpus()),
+      groups_(groups, options_.group_prefix),
+      networks_(context.proc.get()) {
     watch(socket_.get(), socket_key);
     add_pool({});
 }
@@ -365,7 +366,8 @@ void broker::conclude(boxes::iterator which) {
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.handle.get(), nullptr);
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.socket.get(), nullptr);
     seats_[b.seat] = false;
-    if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+    groups_.give_back(std::move(b.group), spares_max());
+    networks_.give_back(std::move(b.network), spares_max());
     if (b.run != 0) boxes_of_runs_.erase(b.run);
     boxes_.erase(which);
 }
@@ -400,11 +402,12 @@ void broker::end_all() {
     for (auto& [number, b] : boxes_) kill(b, kill_reason::cancelled);  // those told are on their way out
     for (auto& [number, b] : boxes_) {
         reap(b.process.handle.get());
-        if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+        groups_.give_back(std::move(b.group), 0);
     }
     boxes_.clear();
     pools_.clear();
-    remove_left_groups();
+    groups_.keep_at_most(0);
+    static_cast<void>(groups_.remove_left());  // the nursery takes those that are still there
 }
 
 }  // namespace stages::worker::sandbox

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "stages/worker/sandbox/box.hpp"
+#include "stages/worker/sandbox/box_groups.hpp"
+#include "stages/worker/sandbox/box_network.hpp"
 #include "stages/worker/sandbox/cgroup.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/pool_size.hpp"
@@ -55,6 +57,7 @@ class broker {
         box_limits limits;
         std::uint32_t seat = 0;  // which user id
         box_group group;
+        descriptor network;  // its namespace
         box_process process;
         descriptor disk;
         descriptor terminal;              // its outer end, until the shard has it
@@ -110,6 +113,7 @@ class broker {
 
     // broker_pools.cpp
     void add_pool(warm_packet what);
+    runtime::error_code furnish(box& b, const box_needs& needs, const char*& step);
     runtime::result<boxes::iterator> make_box(const box_needs& needs, const char*& step);
     runtime::result<boxes::iterator> choose_box(launch_packet& what, const char*& step);
     boxes::iterator take_ready(pool& from);
@@ -118,7 +122,6 @@ class broker {
     runtime::error_code order_program(pool& of, boxes::iterator into);
     void order_child(box& b);
     bool prepare_next();
-    bool prepare_network();
     bool fill(pool& which);
     bool keep_zygote(pool& which);
     void read_zygote(pool& which, bool successor);
@@ -127,10 +130,10 @@ class broker {
     void forget_waiting(std::uint64_t number, const box& b);
     void give_up(std::uint64_t number);
     void tell_of_pools(std::int64_t now);
-    void remove_left_groups();
+    [[nodiscard]] std::size_t spares_max() const;
+    void keep_no_more_spares();
 
     const box_context& context_;
-    const cgroup_tree& groups_;
     descriptor socket_;
     broker_options options_;
     descriptor events_;
@@ -141,15 +144,14 @@ class broker {
     std::uint32_t untold_ = 0;  // runs without a verdict
     std::vector<bool> seats_;   // taken ones
     std::uint32_t next_seat_ = 0;
-    std::uint64_t next_group_ = 0;
     std::uint64_t cpus_ = 1;
     struct outgoing {
         packet what;
         std::vector<descriptor> beside;
     };
     std::deque<outgoing> unsent_;  // at most two for each box
-    std::vector<box_group> left_groups_;
-    bool network_is_fresh_ = false;  // made while nothing else is to do: a third of a millisecond
+    box_groups groups_;
+    box_networks networks_;
     std::int64_t pools_told_ns_ = 0;
     bool closed_ = false;
 };

@@ -40,48 +40,50 @@ void broker::add_pool(warm_packet what) {
     pools_.emplace(number, pool{std::move(what), size, {}, {}, {}, 0, {}, {}}).first->second.now.number = number;
 }
 
+// All that is there before its first process, and that process.
+runtime::error_code broker::furnish(box& b, const box_needs& needs, const char*& step) {
+    const uid_t owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
+    step = "network";
+    auto network = networks_.take();
+    if (!network) return network.error();
+    b.network = std::move(*network);
+    if (needs.network) {
+        auto listener = networks_.listen_in(b.network);
+        if (!listener) return listener.error();
+        b.listener = std::move(*listener);
+    }
+    step = "control group";
+    auto group = groups_.take();
+    if (!group) return group.error();
+    b.group = std::move(*group);
+    step = "disk";
+    auto disk = make_disk(owner);
+    if (!disk) return disk.error();
+    b.disk = std::move(*disk);
+    descriptor terminals;
+    if (needs.terminal.rows != 0) {
+        step = "terminal";
+        auto made = make_terminal(needs.terminal, context_.own_user_namespace ? 0 : owner);
+        if (!made) return made.error();
+        terminals = std::move(made->mount);
+        b.terminal = std::move(made->master);
+        b.terminal_end = std::move(made->program);
+    }
+    step = "namespaces";
+    auto started = start_box(context_, owner, b.disk.get(), terminals.get(), b.group, networks_, b.network);
+    if (!started) return started.error();
+    b.process = std::move(*started);
+    return {};
+}
+
 runtime::result<broker::boxes::iterator> broker::make_box(const box_needs& needs, const char*& step) {
     box b;
     while (seats_[next_seat_ % seats_.size()]) ++next_seat_;
     b.seat =
         static_cast<std::uint32_t>(next_seat_++ % seats_.size());  // in turn, so that an id rests before it comes again
-    const uid_t owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
-    step = "network";
-    if (!network_is_fresh_)
-        if (const auto failed = enter_fresh_network()) return failed;
-    network_is_fresh_ = false;
-    if (needs.network) {
-        auto listener = listen_in_network();
-        if (!listener) return listener.error();
-        b.listener = std::move(*listener);
-    }
-    step = "control group";
-    auto group = groups_.make_group(options_.group_prefix + std::to_string(next_group_++));
-    if (!group) return group.error();
-    b.group = std::move(*group);
-    step = "disk";
-    auto disk = make_disk(owner);
-    if (disk) b.disk = std::move(*disk);
-    runtime::error_code failed = disk ? runtime::error_code() : disk.error();
-    descriptor terminals;
-    if (!failed && needs.terminal.rows != 0) {
-        step = "terminal";
-        auto made = make_terminal(needs.terminal, context_.own_user_namespace ? 0 : owner);
-        if (!made) failed = made.error();
-        if (made) {
-            terminals = std::move(made->mount);
-            b.terminal = std::move(made->master);
-            b.terminal_end = std::move(made->program);
-        }
-    }
-    if (!failed) {
-        step = "namespaces";
-        auto started = start_box(context_, owner, b.disk.get(), terminals.get(), b.group);
-        if (started) b.process = std::move(*started);
-        if (!started) failed = started.error();
-    }
-    if (failed) {
-        if (!b.group.remove(groups_)) left_groups_.push_back(std::move(b.group));
+    if (const auto failed = furnish(b, needs, step)) {
+        groups_.give_back(std::move(b.group), 0);
+        networks_.give_back(std::move(b.network), 0);
         return failed;
     }
     seats_[b.seat] = true;
@@ -179,19 +181,14 @@ void broker::order_child(box& b) {
 
 // True if there was something to do, and more events may have come meanwhile.
 bool broker::prepare_next() {
-    if (!left_groups_.empty()) remove_left_groups();
+    static_cast<void>(groups_.remove_left());
     for (auto& [number, which] : pools_)
         if (keep_zygote(which)) return true;
-    if (prepare_network()) return true;
+    // Where boxes leave theirs for others, those that are in use come back.
+    if (networks_.prepare(spares_max() == 0 ? SIZE_MAX : spares_max() + 1)) return true;
     for (auto& [number, which] : pools_)
         if (fill(which)) return true;
     return false;
-}
-
-bool broker::prepare_network() {
-    if (network_is_fresh_) return false;
-    network_is_fresh_ = !enter_fresh_network();
-    return network_is_fresh_;
 }
 
 bool broker::fill(pool& which) {
@@ -256,6 +253,7 @@ void broker::lose_zygote(pool& which, std::optional<zygote>& lost) {
 // Gives up what is too much, and says when to look again.
 std::int64_t broker::look_at_pools(std::int64_t now) {
     std::int64_t next = INT64_MAX;
+    keep_no_more_spares();
     for (auto& [number, which] : pools_) {
         const auto ready = std::ranges::count_if(which.waiting, [this](auto n) { return boxes_.at(n).ready; });
         which.size.look(static_cast<std::size_t>(ready), now);
@@ -310,8 +308,22 @@ void broker::give_up(std::uint64_t number) {
     syscall(SYS_pidfd_send_signal, b.process.handle.get(), SIGKILL, nullptr, 0);
 }
 
-void broker::remove_left_groups() {
-    std::erase_if(left_groups_, [this](const box_group& group) { return group.remove(groups_); });
+// What boxes leave as new is kept for as many as shall wait for a run.
+std::size_t broker::spares_max() const {
+    std::size_t wanted = 0;
+    for (const auto& [number, which] : pools_) wanted += which.size.wanted();
+    return wanted;
+}
+
+void broker::keep_no_more_spares() {
+    // One network is always there: it is what a box takes longest to make.
+    networks_.keep_at_most(std::max<std::size_t>(1, spares_max()));
+    groups_.keep_at_most(spares_max());
+    auto& now = pools_.at(0).now;
+    now.kept_networks = static_cast<std::uint32_t>(networks_.kept());
+    now.kept_groups = static_cast<std::uint32_t>(groups_.kept());
+    now.networks_reused = networks_.reused();
+    now.groups_reused = groups_.reused();
 }
 
 }  // namespace stages::worker::sandbox

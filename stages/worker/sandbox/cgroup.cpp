@@ -12,50 +12,12 @@
 #include <cstring>
 
 #include "runtime/base/last_error.hpp"
+#include "stages/worker/sandbox/cgroup_files.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
 
 std::string why() { return std::strerror(errno); }
-
-// Counters fit one read.
-std::string read_once(int fd) {
-    char buffer[2048];
-    const ssize_t n = ::pread(fd, buffer, sizeof buffer, 0);
-    return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
-}
-
-// The kernel may hand out a list of processes in several pieces.
-std::string read_all(int fd) {
-    std::string text;
-    char buffer[4096];
-    off_t at = 0;
-    for (;;) {
-        const ssize_t n = ::pread(fd, buffer, sizeof buffer, at);
-        if (n <= 0) return text;
-        text.append(buffer, static_cast<std::size_t>(n));
-        at += n;
-    }
-}
-
-std::string read_at(int directory, const char* name) {
-    const descriptor file(openat(directory, name, O_RDONLY | O_CLOEXEC));
-    return file ? read_all(file.get()) : std::string();
-}
-
-bool write_at(int directory, const char* name, std::string_view text) {
-    const descriptor file(openat(directory, name, O_WRONLY | O_CLOEXEC));
-    return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-bool exists_at(int directory, const char* name) { return faccessat(directory, name, F_OK, 0) == 0; }
-
-std::optional<std::uint64_t> to_number(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end == text.data()) return std::nullopt;
-    return value;
-}
 
 std::string_view next_word(std::string_view& rest, char separator) {
     const std::size_t end = rest.find(separator);
@@ -99,12 +61,6 @@ void sleep_a_little() {
 // An idle group gives way at once; the smallest weights are next to it.
 constexpr std::array weight_ways{cpu_weight{"cpu.idle", "1"}, cpu_weight{"cpu.weight", "1"},
                                  cpu_weight{"cpu.shares", "2"}};
-
-// Dying takes CPU time, a millisecond or two, and nothing that dies can use it for anything else: it goes first.
-void put_first(int directory) {
-    static_cast<void>(write_at(directory, "cpu.idle", "0"));
-    static_cast<void>(write_at(directory, "cpu.weight", "10000") || write_at(directory, "cpu.shares", "262144"));
-}
 
 void kill_all_in(int directory) {
     put_first(directory);
@@ -408,79 +364,6 @@ void cgroup_tree::remove(pid_t server) const {
         static_cast<void>(move_into(h.base.get(), getpid()));
         unlinkat(h.base.get(), home.c_str(), AT_REMOVEDIR);
     }
-}
-
-runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const {
-    if (level_ == rung::rlimit) return {};
-    const std::string bytes = std::to_string(memory_bytes);
-    const int memory = of(controller::memory);
-    const bool v2 = level_ == rung::cgroup2;
-    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return runtime::last_error();
-    // Swapping would only hide the limit; a machine without swap accounting has no such file.
-    static_cast<void>(v2 ? write_at(memory, "memory.swap.max", "0")
-                         : write_at(memory, "memory.memsw.limit_in_bytes", bytes));
-    // One more for the process that is pid 1 in the box.
-    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return runtime::last_error();
-    return {};
-}
-
-void box_group::hasten() const {
-    if (of(controller::cpu) >= 0) put_first(of(controller::cpu));
-}
-
-int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
-
-runtime::result<std::vector<descriptor>> box_group::join_files() const {
-    if (level_ != rung::cgroup1) return std::vector<descriptor>();
-    return entries();
-}
-
-runtime::result<std::vector<descriptor>> box_group::entries() const {
-    std::vector<descriptor> files;
-    for (const auto& directory : directories_) {
-        files.emplace_back(openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-        if (!files.back()) return runtime::last_error();
-    }
-    return files;
-}
-
-std::optional<std::uint64_t> box_group::cpu_us() const {
-    if (!cpu_file_) return std::nullopt;
-    const std::string text = read_once(cpu_file_.get());
-    if (level_ == rung::cgroup2) return find_counter(text, "usage_usec");
-    const auto nanoseconds = to_number(text);
-    if (!nanoseconds) return std::nullopt;
-    return *nanoseconds / 1000;
-}
-
-std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
-    if (of(controller::memory) < 0) return std::nullopt;
-    return to_number(
-        read_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
-}
-
-std::optional<std::uint64_t> box_group::peak_processes() const {
-    if (of(controller::pids) < 0) return std::nullopt;
-    const auto peak = to_number(read_at(of(controller::pids), "pids.peak"));
-    if (!peak || *peak == 0) return std::nullopt;
-    return *peak - 1;
-}
-
-std::uint64_t box_group::out_of_memory_kills() const {
-    if (!memory_events_) return 0;
-    return find_counter(read_once(memory_events_.get()), "oom_kill").value_or(0);
-}
-
-bool box_group::process_limit_hit() const {
-    if (of(controller::pids) < 0) return false;
-    return find_counter(read_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
-}
-
-bool box_group::remove(const cgroup_tree& tree) const {
-    bool gone = true;
-    for (const auto& h : tree.hierarchies_)
-        if (unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
-    return gone;
 }
 
 }  // namespace stages::worker::sandbox

@@ -111,10 +111,10 @@ class box_group {
     void hasten() const;
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
-    // cgroup.procs of each v1 hierarchy, to be written by the process that joins.
+    // One file of each v1 hierarchy, to which the process that joins writes "0". It has one thread.
     [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
 
-    // cgroup.procs of every hierarchy: for a process that is no child of the caller's.
+    // The same of every hierarchy: for a process that is no child of the caller's.
     [[nodiscard]] runtime::result<std::vector<descriptor>> entries() const;
 
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
@@ -126,6 +126,9 @@ class box_group {
     // The kernel ends the whole group when its memory is over; else somebody must look at out_of_memory_kills().
     [[nodiscard]] bool dies_as_one() const { return dies_as_one_; }
 
+    // For another box, once nothing is left of the one that it was for. False if that box could be told from what it
+    // reads, or this kernel can't: then it is to be removed.
+    [[nodiscard]] bool renew();
     // False while processes are left in it.
     [[nodiscard]] bool remove(const cgroup_tree& tree) const;
 
@@ -141,6 +144,7 @@ class box_group {
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
     descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
+    std::uint64_t cpu_before_us_ = 0;  // of the boxes before
 };
 
 }  // namespace stages::worker::sandbox

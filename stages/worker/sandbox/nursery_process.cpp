@@ -53,6 +53,7 @@ report_packet nursery_process::probe() {
     plan.etc = options_.etc;
     plan.hooks = options_.hooks;
     plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
+    context_.proc.reset(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
     if (!filter) {

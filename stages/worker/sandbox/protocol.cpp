@@ -164,7 +164,8 @@ void describe(Codec& codec, Packet& p) {
     } else if constexpr (std::is_same_v<kind, park_packet>) {
         codec.fields(p.executable, p.arguments, p.environment);
     } else if constexpr (std::is_same_v<kind, pool_packet>) {
-        codec.fields(p.number, p.ready, p.wanted, p.taken, p.missed, p.ended, p.failed, p.zygotes, p.problem);
+        codec.fields(p.number, p.ready, p.wanted, p.taken, p.missed, p.ended, p.failed, p.zygotes, p.kept_networks,
+                     p.kept_groups, p.networks_reused, p.groups_reused, p.problem);
     } else if constexpr (std::is_same_v<kind, launcher_packet>) {
         codec.fields(p.options, p.server, p.channels);
     } else {

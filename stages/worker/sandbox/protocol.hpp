@@ -164,7 +164,12 @@ struct pool_packet {
     std::uint64_t ended = 0;    // never used, since fewer were wanted
     std::uint64_t failed = 0;   // ended by themselves while they waited
     std::uint64_t zygotes = 0;  // made, those that replaced others included
-    std::string problem;        // the last one; empty if there was none
+    // Of the broker, said with pool 0: what is kept of boxes that have ended, and how often such was used again.
+    std::uint32_t kept_networks = 0;
+    std::uint32_t kept_groups = 0;
+    std::uint64_t networks_reused = 0;
+    std::uint64_t groups_reused = 0;
+    std::string problem;  // the last one; empty if there was none
     friend bool operator==(const pool_packet&, const pool_packet&) = default;
 };
 

@@ -56,6 +56,16 @@ struct pool_gauges {
     runtime::counter& zygotes;
 };
 
+// What a broker keeps of boxes that have ended.
+struct spare_gauges {
+    explicit spare_gauges(runtime::shard& home);
+    void show(const pool_packet& before, const pool_packet& now);
+    runtime::gauge& networks;
+    runtime::gauge& groups;
+    runtime::counter& networks_reused;
+    runtime::counter& groups_reused;
+};
+
 struct worker_counters {
     std::uint64_t launched = 0;
     std::uint64_t ended = 0;
@@ -181,6 +191,7 @@ class sandbox_worker final : public worker {
     std::vector<warm_packet> warm_;  // numbered by their places, from 1
     std::vector<pool_packet> pools_;
     std::vector<pool_gauges> pool_gauges_;
+    std::optional<spare_gauges> spare_gauges_;
     std::string problem_;
     std::array<char, 64U << 10> buffer_;  // of whoever reads right now; nothing suspends while it is in use
     std::stop_source stopping_;

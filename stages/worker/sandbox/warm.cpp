@@ -41,7 +41,23 @@ void pool_gauges::show(const pool_packet& before, const pool_packet& now) {
     zygotes.add(now.zygotes - before.zygotes);
 }
 
+spare_gauges::spare_gauges(runtime::shard& home)
+    : networks(home.metrics().make_gauge("weir_box_networks_kept", "Network namespaces that wait for a box")),
+      groups(home.metrics().make_gauge("weir_box_groups_kept", "Control groups that wait for a box")),
+      networks_reused(home.metrics().make_counter("weir_box_networks_reused_total",
+                                                  "Boxes whose network namespace another one had left untouched")),
+      groups_reused(home.metrics().make_counter("weir_box_groups_reused_total",
+                                                "Boxes whose control groups another one had left as new")) {}
+
+void spare_gauges::show(const pool_packet& before, const pool_packet& now) {
+    networks.set(now.kept_networks);
+    groups.set(now.kept_groups);
+    networks_reused.add(now.networks_reused - before.networks_reused);
+    groups_reused.add(now.groups_reused - before.groups_reused);
+}
+
 void sandbox_worker::prepare_warm_runtimes() {
+    spare_gauges_.emplace(home_);
     pool_gauges_.emplace_back(home_, "box");
     for (const auto& installed : options_.runtimes) {
         if (!installed.what.warm) continue;
@@ -62,6 +78,7 @@ void sandbox_worker::introduce_warm_runtimes() {
         pool_gauges_[i].ready.set(0);
         pool_gauges_[i].wanted.set(0);
     }
+    spare_gauges_->show({}, {});
     for (const auto& what : warm_) post(what);
 }
 
@@ -85,6 +102,7 @@ void sandbox_worker::on_pool(pool_packet what) {
         runtime::log(runtime::log_level::warning, "what was booted ahead of programs was lost",
                      {{"pool", name}, {"problem", what.problem}});
     pool_gauges_[what.number].show(before, what);
+    if (what.number == 0) spare_gauges_->show(before, what);
     before = std::move(what);
 }
 

@@ -42,7 +42,6 @@ bool keep_capabilities() {
 [[noreturn]] void become_interpreter(const box_context& context, const warm_packet& what, int socket, int filter) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL);
-    // The broker's own network becomes the next box's.
     bool good = unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0 && take_streams();
     good = good && dup2(socket, inside::control_fd) >= 0 && dup2(filter, inside::filter_fd) >= 0;
     good = good && close_range(3, inside::control_fd - 1, 0) == 0 && close_range(inside::filter_fd + 1, ~0U, 0) == 0;

@@ -67,7 +67,7 @@ std::vector<packet> one_of_each() {
             a_warm_runtime(),
             park_packet{"/usr/bin/node", {"node"}, {"A=b"}},
             park_packet{},
-            pool_packet{3, 1, 2, 4, 5, 6, 7, 8, "a problem"},
+            pool_packet{3, 1, 2, 4, 5, 6, 7, 8, 3, 4, 5, 6, "a problem"},
             a_beginning()};
 }
 

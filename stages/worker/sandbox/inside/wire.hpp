@@ -21,7 +21,7 @@ inline constexpr const char* order_path = "/.weir/order";
 inline constexpr unsigned groups_max = 4;
 
 // Broker to zygote: put a child into this box. Beside it: pidfd of the box's pid 1, the child's end of the socket to
-// that pid 1, and cgroup.procs of `groups` control groups.
+// that pid 1, and the files of `groups` control groups that a process joins by.
 struct child_order {
     std::uint32_t owner = 0;  // the user it becomes, where that is not mapped
     std::uint32_t groups = 0;

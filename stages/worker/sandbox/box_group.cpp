@@ -1,0 +1,116 @@
+// The groups of one box: its limits, and what it has used.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "runtime/base/last_error.hpp"
+#include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/cgroup_files.hpp"
+
+namespace stages::worker::sandbox {
+namespace {
+
+// Memory that may still be charged to a group whose box has ended: pages that a CPU has in store for it, and those of
+// files that it was the first to read.
+constexpr std::uint64_t residue_max = 1ULL << 20;
+
+}  // namespace
+
+runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const {
+    if (level_ == rung::rlimit) return {};
+    const std::string bytes = std::to_string(memory_bytes);
+    const int memory = of(controller::memory);
+    const bool v2 = level_ == rung::cgroup2;
+    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return runtime::last_error();
+    // Swapping would only hide the limit; a machine without swap accounting has no such file.
+    static_cast<void>(v2 ? write_at(memory, "memory.swap.max", "0")
+                         : write_at(memory, "memory.memsw.limit_in_bytes", bytes));
+    // One more for the process that is pid 1 in the box.
+    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return runtime::last_error();
+    return {};
+}
+
+void box_group::hasten() const {
+    if (of(controller::cpu) >= 0) put_first(of(controller::cpu));
+}
+
+int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
+
+runtime::result<std::vector<descriptor>> box_group::join_files() const {
+    if (level_ != rung::cgroup1) return std::vector<descriptor>();
+    return entries();
+}
+
+runtime::result<std::vector<descriptor>> box_group::entries() const {
+    // A process that has one thread and moves itself does not have to stop all forks of the machine for it.
+    const char* file = level_ == rung::cgroup1 ? "tasks" : "cgroup.procs";
+    std::vector<descriptor> files;
+    for (const auto& directory : directories_) {
+        files.emplace_back(openat(directory.get(), file, O_WRONLY | O_CLOEXEC));
+        if (!files.back()) return runtime::last_error();
+    }
+    return files;
+}
+
+std::optional<std::uint64_t> box_group::cpu_us() const {
+    if (!cpu_file_) return std::nullopt;
+    const std::string text = read_counter(cpu_file_.get());
+    if (level_ == rung::cgroup2) return find_counter(text, "usage_usec");
+    const auto nanoseconds = to_number(text);
+    if (!nanoseconds) return std::nullopt;
+    return *nanoseconds / 1000 - std::min(*nanoseconds / 1000, cpu_before_us_);
+}
+
+std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
+    if (of(controller::memory) < 0) return std::nullopt;
+    return to_number(
+        read_counter_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
+}
+
+std::optional<std::uint64_t> box_group::peak_processes() const {
+    if (of(controller::pids) < 0) return std::nullopt;
+    const auto peak = to_number(read_counter_at(of(controller::pids), "pids.peak"));
+    if (!peak || *peak == 0) return std::nullopt;
+    return *peak - 1;
+}
+
+std::uint64_t box_group::out_of_memory_kills() const {
+    if (!memory_events_) return 0;
+    return find_counter(read_counter(memory_events_.get()), "oom_kill").value_or(0);
+}
+
+bool box_group::process_limit_hit() const {
+    if (of(controller::pids) < 0) return false;
+    return find_counter(read_counter_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
+}
+
+// What it cannot set back is the largest number of processes; so that must have been the smallest there is, pid 1 and
+// the program. With cgroup2 a box has one group, and there would be little to gain.
+bool box_group::renew() {
+    if (level_ != rung::cgroup1 || process_limit_hit() || out_of_memory_kills() > 0) return false;
+    const int memory = of(controller::memory);
+    const int pids = of(controller::pids);
+    const auto number = [](int directory, const char* name) { return to_number(read_counter_at(directory, name)); };
+    if (number(pids, "pids.current") != 0U || number(pids, "pids.peak") > 2U) return false;
+    if (number(memory, "memory.usage_in_bytes").value_or(UINT64_MAX) > residue_max) return false;
+    // First the limit that is above the other one.
+    if (exists_at(memory, "memory.memsw.limit_in_bytes") && !write_at(memory, "memory.memsw.limit_in_bytes", "-1"))
+        return false;
+    if (!write_at(memory, "memory.limit_in_bytes", "-1") || !write_at(memory, "memory.max_usage_in_bytes", "0") ||
+        !write_at(pids, "pids.max", "max") ||
+        (weight_.file != nullptr && !write_at(of(controller::cpu), weight_.file, weight_.lowest)))
+        return false;
+    cpu_before_us_ += cpu_us().value_or(0);
+    return true;
+}
+
+bool box_group::remove(const cgroup_tree& tree) const {
+    bool gone = true;
+    for (const auto& h : tree.hierarchies_)
+        if (unlinkat(h.base.get(), name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
+    return gone;
+}
+
+}  // namespace stages::worker::sandbox

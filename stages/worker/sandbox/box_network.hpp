@@ -1,0 +1,56 @@
+// The network namespaces of boxes. To make one and to end one takes the kernel a millisecond of CPU time, more than
+// the rest of a box; so one that a box has left exactly as it was made is another box's after it. That is seen from
+// what the kernel counts for each namespace: a packet, an attempt at one, a socket that is there. Called by a broker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "stages/worker/sandbox/descriptor.hpp"
+
+namespace stages::worker::sandbox {
+
+class box_networks {
+  public:
+    // `proc`: /proc, or -1: then none is used twice.
+    explicit box_networks(int proc) : proc_(proc) {}
+
+    // A namespace in which only the loopback device is up, and in which nobody is.
+    runtime::result<descriptor> take();
+    // Moves the calling process into it, until leave(): whatever is made meanwhile is in it for good.
+    runtime::error_code enter(const descriptor& network) const;
+    void leave() const;
+    // A socket that listens on its loopback device, at network_port. Whoever has it can take connections of the box's
+    // programs, from wherever it is.
+    runtime::result<descriptor> listen_in(const descriptor& network) const;
+    // Makes the next one ahead, unless one is there or `enough` are in use, which come back. False if it has not.
+    bool prepare(std::size_t enough);
+    // Nothing runs in it any more. It is kept if nobody could tell it from a new one, and `most` are not kept already.
+    void give_back(descriptor network, std::size_t most);
+    void keep_at_most(std::size_t most);
+
+    [[nodiscard]] std::size_t kept() const { return spares_.size(); }
+    // That were given out a second time or more often.
+    [[nodiscard]] std::uint64_t reused() const { return reused_; }
+
+  private:
+    struct spare {
+        descriptor network;
+        bool used = false;
+    };
+    runtime::error_code settle();
+    runtime::result<descriptor> make();
+    [[nodiscard]] std::string traces() const;
+
+    int proc_;
+    descriptor home_;        // the caller's own, in which nothing ever is but what it talks with
+    std::string no_traces_;  // what traces() says in a new one
+    std::vector<spare> spares_;
+    std::size_t in_use_ = 0;
+    std::uint64_t reused_ = 0;
+};
+
+}  // namespace stages::worker::sandbox

@@ -1,0 +1,172 @@
+// Boxes that get the network namespace or the control groups of one that has ended: as new, or not at all.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/abuse/hostile.hpp"
+
+namespace tests {
+namespace {
+
+using stages::worker::cause;
+
+// All that the kernel counts in a network namespace, and who is there.
+constexpr const char* look_around = R"code(
+for name in ('dev', 'snmp', 'snmp6', 'netstat', 'unix', 'tcp', 'udp', 'ip6_flowlabel', 'igmp', 'sockstat'):
+    try: text = open('/proc/self/net/' + name).read()
+    except FileNotFoundError: continue
+    print(name, text.split('\n')[0] if name == 'sockstat' else text)
+)code";
+
+class reuse : public hostile {
+  protected:
+    std::uint64_t networks_reused() { return host.pools().front().networks_reused; }
+    std::uint64_t groups_reused() { return host.pools().front().groups_reused; }
+
+    // Nobody after such a program sees anything of it; that those are in networks which others have left is counted.
+    void expect_no_trace_of(const std::string& python_code) {
+        const std::string untouched = python(look_around);
+        for (int i = 0; i < 4; ++i) {
+            python(python_code);
+            EXPECT_TRUE(python(look_around) == untouched) << "after " << python_code;
+        }
+        const auto before = networks_reused();
+        for (int i = 0; i < 8; ++i) EXPECT_TRUE(python(look_around) == untouched) << "after " << python_code;
+        usleep(500'000);  // the broker tells now and then
+        EXPECT_GT(networks_reused(), before);
+    }
+    outcome with_memory(std::uint64_t bytes, const std::string& script) {
+        auto what = sandbox_host::request("python", script);
+        what.limits.memory_bytes = bytes;
+        return host.run(what);
+    }
+};
+
+TEST_F(reuse, a_network_that_was_used_before_looks_like_a_new_one) {
+    const std::string first = python(look_around);
+    EXPECT_NE(first.find("sockets: used 0\n"), std::string::npos) << first;
+    EXPECT_NE(first.find("lo:       0       0    0 "), std::string::npos) << first;
+    expect_no_trace_of("import socket\nsocket.socketpair()\n");
+}
+
+TEST_F(reuse, nobody_sees_packets_of_the_box_before) {
+    expect_no_trace_of(R"code(
+import socket
+a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+a.bind(('127.0.0.1', 0))
+a.sendto(b'mark', a.getsockname())
+)code");
+    expect_no_trace_of(R"code(
+import socket
+server = socket.create_server(('::1', 0), family=socket.AF_INET6)
+client = socket.create_connection(server.getsockname()[:2])
+server.accept()
+client.close()
+)code");
+}
+
+TEST_F(reuse, nobody_sees_what_was_refused_to_the_box_before) {
+    expect_no_trace_of(R"code(
+import socket
+try: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', ('10.1.2.3', 9))
+except OSError: pass
+)code");
+    expect_no_trace_of(R"code(
+import socket
+try: socket.create_connection(('127.0.0.1', 9))
+except ConnectionRefusedError: pass
+)code");
+}
+
+// The kernel's settings for a namespace would outlive whoever made them.
+TEST_F(reuse, nothing_of_a_network_can_be_set) {
+    EXPECT_EQ(python(R"code(
+import os
+tried = set_ = 0
+for folder, _, names in os.walk('/proc/sys/net'):
+    for name in names:
+        path = os.path.join(folder, name)
+        tried += 1
+        try: text = open(path).read()
+        except OSError: text = '0'
+        try:
+            with open(path, 'w') as file: file.write(text)
+            set_ += 1; print(path)
+        except OSError: pass
+print(tried > 100, set_)
+)code"),
+              "True 0\n");
+}
+
+// A label outlives the socket that asked for it.
+TEST_F(reuse, nobody_gets_a_network_with_a_flow_label) {
+    const std::string code = R"code(
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+request = socket.inet_pton(socket.AF_INET6, '::1') + struct.pack('>I', 0x12345) + struct.pack('=BBHHHI', 0, 255, 1, 60, 60, 0)
+s.setsockopt(socket.IPPROTO_IPV6, 32, request)
+print(open('/proc/self/net/ip6_flowlabel').read())
+)code";
+    const auto tried = host.python(code);
+    if (tried.verdict.exit_code != 0) GTEST_SKIP() << "no flow labels here: " << tried.standard_error;
+    EXPECT_NE(tried.standard_output.find("12345"), std::string::npos) << tried.standard_output;
+    expect_no_trace_of(code);
+}
+
+// Names of local sockets go with the sockets, even with those that nobody holds but each other.
+TEST_F(reuse, names_of_local_sockets_are_free_again) {
+    for (int i = 0; i < 8; ++i)
+        EXPECT_EQ(python(R"code(
+import array, os, socket
+print(open('/proc/self/net/unix').read().count('\n'))
+named = socket.socket(socket.AF_UNIX)
+named.bind('\0left')
+named.listen()
+a, b = socket.socketpair()
+for one in (named, a, b):
+    a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [one.fileno()]))])
+)code"),
+                  "1\n");
+}
+
+TEST_F(reuse, groups_that_were_used_before_count_from_nothing) {
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    const auto before = groups_reused();
+    const auto quiet = with_memory(512U << 20, "print(1)");
+    ASSERT_TRUE(quiet.verdict.usage.peak_memory_bytes && quiet.verdict.usage.cpu_us);
+    for (int i = 0; i < 4; ++i) {
+        const auto large = with_memory(512U << 20,
+                                       "b = bytearray(100 << 20)\nimport time\nend = time.process_time() + 0.3\n"
+                                       "while time.process_time() < end: pass\n");
+        expect_exit(large, 0);
+        EXPECT_GT(*large.verdict.usage.peak_memory_bytes, 100U << 20);
+        EXPECT_GT(*large.verdict.usage.cpu_us, 300'000U);
+        for (int j = 0; j < 4; ++j) {
+            const auto small = with_memory(64U << 20, "print(1)");
+            expect_exit(small, 0);
+            EXPECT_LT(*small.verdict.usage.peak_memory_bytes, *quiet.verdict.usage.peak_memory_bytes + (4U << 20));
+            EXPECT_LT(*small.verdict.usage.cpu_us, *quiet.verdict.usage.cpu_us + 200'000);
+            EXPECT_EQ(*small.verdict.usage.peak_processes, 1U);
+        }
+    }
+    usleep(500'000);
+    if (host.report().level == stages::worker::sandbox::rung::cgroup1) EXPECT_GT(groups_reused(), before);
+}
+
+TEST_F(reuse, a_limit_that_was_met_is_not_the_next_ones) {
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    for (int i = 0; i < 3; ++i) {
+        expect_end(with_memory(64U << 20, "b = bytearray(200 << 20)"), cause::out_of_memory);
+        expect_exit(with_memory(512U << 20, "b = bytearray(200 << 20)"), 0);
+        auto narrow =
+            sandbox_host::request("python", "import os\ntry: os.fork()\nexcept BlockingIOError: os._exit(3)\n");
+        narrow.limits.processes = 1;
+        expect_end(host.run(narrow), cause::process_limit);
+        const auto wide = host.bash("(echo done)");
+        expect_exit(wide, 0);
+        EXPECT_EQ(wide.standard_output, "done\n");
+    }
+}
+
+}  // namespace
+}  // namespace tests
