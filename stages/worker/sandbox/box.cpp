@@ -439,7 +439,7 @@ const char* set_common_limits() {
 
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
                                        const box_group& group, const box_networks& networks,
-                                       const descriptor& network) {
+                                       const box_network& network) {
     auto join = group.join_files();
     if (!join) return join.error();
     auto ends = make_channel();

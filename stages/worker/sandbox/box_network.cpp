@@ -22,23 +22,35 @@ namespace {
 
 constexpr int network_backlog = 128;
 
-// Below /proc/self/net. The first four count what was ever sent, received, tried and refused, by device and by
-// protocol, so that nothing gets into caches of addresses or into waiting connections without a trace; the others list
-// what is there now. Of the last one only the first line is about this namespace alone.
-constexpr std::array counters{"dev", "snmp", "snmp6", "netstat", "ip6_flowlabel"};
-constexpr const char* sockets = "sockstat";
+// Below /proc/self/net. Of the first only the first line is about this namespace alone: how many sockets there are. The
+// next four count what was ever sent, received, tried and refused, by device and by protocol, so that nothing gets into
+// caches of addresses or into waiting connections without a trace. The last lists what outlives its socket.
+constexpr std::array counters{"sockstat", "dev", "snmp", "snmp6", "netstat", "ip6_flowlabel"};
+constexpr std::size_t counter_bytes_max = 32U << 10;
 
-// False if it cannot be read; what is missing on this machine (IPv6) is missing in every namespace.
-bool append_file(int proc, const char* name, std::string& to) {
-    const descriptor file(openat(proc, (std::string("self/net/") + name).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return errno == ENOENT;
-    char piece[4096];
-    for (;;) {
-        const ssize_t n = ::read(file.get(), piece, sizeof piece);
-        if (n < 0) return false;
-        if (n == 0) return true;
-        to.append(piece, static_cast<std::size_t>(n));
+// Those of the namespace that the calling process is in; none if they cannot be read.
+std::vector<descriptor> open_counters(int proc) {
+    std::vector<descriptor> files;
+    for (const char* name : counters) {
+        files.emplace_back(openat(proc, (std::string("self/net/") + name).c_str(), O_RDONLY | O_CLOEXEC));
+        // What is missing on this machine (IPv6) is missing in every namespace.
+        if (!files.back() && (errno != ENOENT || files.size() == 1)) return {};
     }
+    return files;
+}
+
+// Empty if they cannot be seen.
+std::string traces(const box_network& network) {
+    static std::array<char, counter_bytes_max> text;
+    std::string seen;
+    for (const auto& file : network.counters) {
+        if (!file) continue;
+        const ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
+        if (n <= 0 || n == static_cast<ssize_t>(text.size())) return {};
+        const std::string_view all(text.data(), static_cast<std::size_t>(n));
+        seen += seen.empty() ? all.substr(0, all.find('\n')) : all;
+    }
+    return seen;
 }
 
 // Moves the calling process into a new one.
@@ -56,16 +68,6 @@ runtime::result<descriptor> unshare_network(bool with_loopback) {
 
 }  // namespace
 
-// Empty if they cannot be seen.
-std::string box_networks::traces() const {
-    std::string seen;
-    if (proc_ < 0 || !append_file(proc_, sockets, seen) || seen.empty()) return {};
-    seen.resize(std::min(seen.size(), seen.find('\n')));
-    for (const char* name : counters)
-        if (!append_file(proc_, name, seen)) return {};
-    return seen;
-}
-
 runtime::error_code box_networks::settle() {
     auto made = home_ ? runtime::result<descriptor>(descriptor()) : unshare_network(false);
     if (!made) return made.error();
@@ -73,16 +75,19 @@ runtime::error_code box_networks::settle() {
     return {};
 }
 
-runtime::result<descriptor> box_networks::make() {
+runtime::result<box_network> box_networks::make() {
     if (const auto failed = settle()) return failed;
-    auto made = unshare_network(true);
-    if (made && no_traces_.empty()) no_traces_ = traces();
+    auto handle = unshare_network(true);
+    box_network made;
+    if (handle) made = {std::move(*handle), open_counters(proc_), false};
     leave();
+    if (!handle) return handle.error();
+    if (no_traces_.empty()) no_traces_ = traces(made);
     return made;
 }
 
-runtime::error_code box_networks::enter(const descriptor& network) const {
-    if (setns(network.get(), CLONE_NEWNET) != 0) return runtime::last_error();
+runtime::error_code box_networks::enter(const box_network& network) const {
+    if (setns(network.handle.get(), CLONE_NEWNET) != 0) return runtime::last_error();
     return {};
 }
 
@@ -91,41 +96,39 @@ void box_networks::leave() const {
     if (setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
 }
 
-runtime::result<descriptor> box_networks::take() {
+runtime::result<box_network> box_networks::take() {
     if (spares_.empty()) {
         auto made = make();
         if (made) ++in_use_;
         return made;
     }
-    spare next = std::move(spares_.back());
+    box_network next = std::move(spares_.back());
     spares_.pop_back();
     ++in_use_;
     if (next.used) ++reused_;
-    return std::move(next.network);
+    return next;
 }
 
 bool box_networks::prepare(std::size_t enough) {
     if (!spares_.empty() || in_use_ >= enough) return false;
     auto made = make();
-    if (made) spares_.push_back({std::move(*made), false});
+    if (made) spares_.push_back(std::move(*made));
     return made.has_value();
 }
 
-void box_networks::give_back(descriptor network, std::size_t most) {
-    if (!network) return;
+void box_networks::give_back(box_network network, std::size_t most) {
+    if (!network.handle) return;
     --in_use_;
-    if (spares_.size() >= most || no_traces_.empty()) return;
-    if (enter(network)) return;
-    const bool as_new = traces() == no_traces_;
-    leave();
-    if (as_new) spares_.push_back({std::move(network), true});
+    network.used = true;
+    if (spares_.size() < most && !no_traces_.empty() && traces(network) == no_traces_)
+        spares_.push_back(std::move(network));
 }
 
 void box_networks::keep_at_most(std::size_t most) {
     while (spares_.size() > most) spares_.pop_back();
 }
 
-runtime::result<descriptor> box_networks::listen_in(const descriptor& network) const {
+runtime::result<descriptor> box_networks::listen_in(const box_network& network) const {
     if (const auto failed = enter(network)) return failed;
     descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     leave();

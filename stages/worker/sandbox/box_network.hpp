@@ -13,23 +13,30 @@
 
 namespace stages::worker::sandbox {
 
+// One of them, in which only the loopback device is up.
+struct box_network {
+    descriptor handle;
+    std::vector<descriptor> counters;  // what the kernel says of it
+    bool used = false;                 // by another box before
+};
+
 class box_networks {
   public:
     // `proc`: /proc, or -1: then none is used twice.
     explicit box_networks(int proc) : proc_(proc) {}
 
-    // A namespace in which only the loopback device is up, and in which nobody is.
-    runtime::result<descriptor> take();
+    // Nobody is in it.
+    runtime::result<box_network> take();
     // Moves the calling process into it, until leave(): whatever is made meanwhile is in it for good.
-    runtime::error_code enter(const descriptor& network) const;
+    runtime::error_code enter(const box_network& network) const;
     void leave() const;
     // A socket that listens on its loopback device, at network_port. Whoever has it can take connections of the box's
     // programs, from wherever it is.
-    runtime::result<descriptor> listen_in(const descriptor& network) const;
+    runtime::result<descriptor> listen_in(const box_network& network) const;
     // Makes the next one ahead, unless one is there or `enough` are in use, which come back. False if it has not.
     bool prepare(std::size_t enough);
     // Nothing runs in it any more. It is kept if nobody could tell it from a new one, and `most` are not kept already.
-    void give_back(descriptor network, std::size_t most);
+    void give_back(box_network network, std::size_t most);
     void keep_at_most(std::size_t most);
 
     [[nodiscard]] std::size_t kept() const { return spares_.size(); }
@@ -37,18 +44,13 @@ class box_networks {
     [[nodiscard]] std::uint64_t reused() const { return reused_; }
 
   private:
-    struct spare {
-        descriptor network;
-        bool used = false;
-    };
     runtime::error_code settle();
-    runtime::result<descriptor> make();
-    [[nodiscard]] std::string traces() const;
+    runtime::result<box_network> make();
 
     int proc_;
     descriptor home_;        // the caller's own, in which nothing ever is but what it talks with
-    std::string no_traces_;  // what traces() says in a new one
-    std::vector<spare> spares_;
+    std::string no_traces_;  // of a new one
+    std::vector<box_network> spares_;
     std::size_t in_use_ = 0;
     std::uint64_t reused_ = 0;
 };

@@ -57,7 +57,7 @@ class broker {
         box_limits limits;
         std::uint32_t seat = 0;  // which user id
         box_group group;
-        descriptor network;  // its namespace
+        box_network network;
         box_process process;
         descriptor disk;
         descriptor terminal;              // its outer end, until the shard has it
