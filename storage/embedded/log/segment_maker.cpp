@@ -98,13 +98,14 @@ task<result<ready_segment>> segment_maker::make(std::uint64_t bytes) {
     ready_segment segment;
     const auto take_spare = [directory = &directory_] { return directory->take_spare(); };
     const std::optional<std::string> spare = co_await runtime::submit(directory_.home(), take_spare);
-    std::string from;
     WEIR_SOMETIMES(spare.has_value(), "a segment was recycled");
+    const std::string from = directory_.options().path + "/" + std::to_string(log_.directory_epoch()) + "-" +
+                             std::to_string(log_.shard()) + "-" + std::to_string(next_new_++) + ".new";
+    // By this name the next life removes it. Under the old one that life would use it too, although a write of this one
+    // may still be on its way into it.
     if (spare) {
-        from = *spare;
-    } else {
-        from = directory_.options().path + "/" + std::to_string(log_.directory_epoch()) + "-" +
-               std::to_string(log_.shard()) + "-" + std::to_string(next_new_++) + ".new";
+        const auto renamed = co_await disk_.rename(*spare, from);
+        if (renamed.has_error()) co_return renamed.error();
     }
     auto file = co_await open_file(from, spare ? open_mode::existing : open_mode::create_new);
     if (file.has_error()) co_return file.error();
