@@ -1,5 +1,8 @@
 #include "stages/result/hand_over.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/idle.hpp"
@@ -19,6 +22,14 @@ std::size_t size_of(const storage::document& document) {
     std::size_t bytes = document.summary.size();
     for (const auto& chunk : document.chunks) bytes += chunk.bytes.size();
     return bytes;
+}
+
+// All that its document is made of.
+bool is_in_memory(const execution& e) {
+    const auto is_blob = [](const pipeline::payload_bytes* payload) { return payload->is_blob(); };
+    const auto is_kept = [](const auto& place) { return place.kept != nullptr; };
+    return e.artifacts.empty() && std::ranges::none_of(e.spec.payloads(), is_blob) &&
+           std::ranges::all_of(e.places, is_kept);
 }
 
 }  // namespace
@@ -46,18 +57,49 @@ task<runtime::result<storage::document>> hand_over::make_document(std::shared_pt
     co_return document_of(*e, std::move(*records), artifacts);
 }
 
-task<bool> hand_over::put_batch() {
-    std::vector<std::shared_ptr<execution>> taken;
-    std::vector<storage::document> documents;
+// Documents of those that have waited longest, in order.
+struct hand_over::batch {
+    std::vector<std::optional<storage::document>> documents;
+    std::size_t next = 0;
     std::size_t bytes = 0;
-    while (taken.size() < waiting_.size() && documents.size() < limits_.documents_max && bytes < limits_.bytes_max) {
-        auto e = waiting_[taken.size()];
+    bool failed = false;
+};
+
+// One after the other, until there are enough or, if it is not to read, until one has to be read.
+task<void> hand_over::fill(batch& of, bool may_read) {
+    while (!of.failed && of.next < of.documents.size() && of.bytes < limits_.bytes_max) {
+        const auto e = waiting_[of.next];
+        if (!may_read && !is_in_memory(*e)) co_return;
+        auto& place = of.documents[of.next++];
         auto document = co_await make_document(e);
-        if (!document) co_return false;
-        bytes += size_of(*document);
-        documents.push_back(std::move(*document));
-        taken.push_back(std::move(e));
+        if (!document) {
+            of.failed = true;
+            co_return;
+        }
+        of.bytes += size_of(*document);
+        place = std::move(*document);
     }
+}
+
+// After a start nothing is in memory, and reads that wait for one another would take minutes.
+task<void> hand_over::fill_by_reading(batch& of) {
+    runtime::gate readers(state_.home);
+    for (std::size_t i = 0; i < limits_.reads_at_once; ++i) runtime::spawn(readers, state_.home, fill(of, true));
+    co_await readers.close();
+    WEIR_SOMETIMES(of.next > 1, "documents were read from the log side by side");
+}
+
+task<bool> hand_over::put_batch() {
+    batch made;
+    made.documents.resize(std::min(waiting_.size(), limits_.documents_max));
+    co_await fill(made, false);
+    if (made.next < made.documents.size() && made.bytes < limits_.bytes_max) co_await fill_by_reading(made);
+    if (made.failed) co_return false;
+    std::vector<std::shared_ptr<execution>> taken(waiting_.begin(),
+                                                  waiting_.begin() + static_cast<std::ptrdiff_t>(made.next));
+    std::vector<storage::document> documents;
+    documents.reserve(made.next);
+    for (std::size_t i = 0; i < made.next; ++i) documents.push_back(std::move(*made.documents[i]));
     // Whether the archive took them is not known where it does not answer well.
     for (const auto& e : taken) e->is_new = false;
     // Until then only where they begin is kept of them.

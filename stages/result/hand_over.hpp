@@ -16,6 +16,7 @@ struct hand_over_limits {
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
     // A busy shard gathers what it hands over for so long: nobody waits for it, and a call costs more than a document.
     runtime::milliseconds gather_max{5};
+    std::size_t reads_at_once = 16;  // of the log, for those that are no longer in memory
 };
 
 // Shard: its owner only. An absent archive delays nobody's result: what waits here is still answered from memory and
@@ -36,7 +37,10 @@ class hand_over {
 
   private:
     runtime::task<void> run();
+    struct batch;
     runtime::task<bool> put_batch();
+    runtime::task<void> fill(batch& of, bool may_read);
+    runtime::task<void> fill_by_reading(batch& of);
     runtime::task<runtime::result<storage::document>> make_document(std::shared_ptr<pipeline::execution> e);
 
     pipeline::shard_state& state_;

@@ -16,7 +16,7 @@ inline constexpr std::array<std::uint64_t, 9> kept_seeds{
     276,    // a wait that was answered one record early
     785,    // an answer before its commit
     13,     // open executions that were not declared after a start; a lease used after it was given back
-    2654,   // reaches a part of a snapshot whose beginning is gone
+    4031,   // reaches a part of a snapshot whose beginning is gone
     48788,  // two stalls of the disk during one recovery: nothing is taken for half a minute
 };
 
