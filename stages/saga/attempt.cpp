@@ -1,5 +1,7 @@
 #include "stages/saga/attempt.hpp"
 
+#include <utility>
+
 #include "runtime/base/marks.hpp"
 #include "stages/saga/verdicts.hpp"
 #include "stages/worker/output_framer.hpp"
@@ -27,15 +29,10 @@ class recorder final : public worker::observer {
 
     // At the end of a stream: what still waited for the rest of a character.
     [[nodiscard]] std::vector<worker::output_frame> rest(output_stream stream) { return framer_of(stream).finish(); }
-    // Returns when what it was called with before is durable, and this is appended: so what arrives while the disk
-    // writes becomes one piece, and the last piece goes the same way as the end of the attempt.
+    // Returns when this is appended and what was before it is durable: what arrives while the disk writes becomes one
+    // piece, and the last piece goes the same way as the end of the attempt.
     task<void> record(output_stream stream, std::vector<worker::output_frame> frames) {
-        auto& appended = appended_[static_cast<std::size_t>(stream)];
         for (auto& frame : frames) {
-            if (!state_.journal.is_durable(execution_->partition, appended)) {
-                WEIR_SOMETIMES(true, "output waited for the disk to take what was before it");
-                note(co_await state_.journal.durable_patiently(execution_->partition, appended));
-            }
             if (failure_) co_return;
             pipeline::output_record what;
             what.stream = static_cast<pipeline::stream>(stream);
@@ -43,7 +40,10 @@ class recorder final : public worker::observer {
             what.is_text = frame.is_text;
             what.bytes = std::move(frame.bytes);
             note(co_await state_.transitions.output(execution_, std::move(what)));
-            appended = execution_->last_offset;
+            const auto before = std::exchange(appended_[static_cast<std::size_t>(stream)], execution_->last_offset);
+            if (state_.journal.is_durable(execution_->partition, before)) continue;
+            WEIR_SOMETIMES(true, "output waited for the disk to take what was before it");
+            note(co_await state_.journal.durable_patiently(execution_->partition, before));
         }
     }
 

@@ -202,5 +202,13 @@ TEST_F(box, the_standard_librarys_own_tests_pass) {
     }
 }
 
+TEST_F(box, no_signal_is_blocked) {
+    EXPECT_EQ(
+        host.bash("while read -r name value; do [ $name = SigBlk: ] && echo $value; done < /proc/self/status; true")
+            .standard_output,
+        "0000000000000000\n");
+    EXPECT_EQ(python("import signal\nprint(signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"), "set()\n");
+}
+
 }  // namespace
 }  // namespace tests

@@ -303,6 +303,21 @@ TEST_F(warm, two_programs_of_one_zygote_share_no_namespace_and_no_user) {
     EXPECT_EQ(start_of(both[1]), box_start::zygote);
 }
 
+// It has a filter of its own, whose listener comes to pid 1.
+TEST_F(warm, a_zygotes_child_that_makes_a_socket_is_the_last_in_its_network) {
+    if (geteuid() != 0) GTEST_SKIP() << "every box has a new one";
+    ASSERT_TRUE(zygote_is_there());
+    const auto reused_by = [this](const std::string& script) {
+        usleep(500'000);  // the broker tells now and then
+        const auto before = host.pools().front().networks_reused;
+        for (int i = 0; i < 20; ++i) EXPECT_EQ(python(script).verdict.exit_code, 0);
+        usleep(500'000);
+        return host.pools().front().networks_reused - before;
+    };
+    EXPECT_GE(reused_by("print(1)\n"), 12U);
+    EXPECT_LE(reused_by("import socket\nsocket.socketpair()\n"), 8U);
+}
+
 TEST_F(warm, a_killed_zygote_is_replaced_and_its_children_live_on) {
     ASSERT_TRUE(zygote_is_there());
     const auto before = host.zygotes();

@@ -28,24 +28,12 @@
 #include "stages/worker/sandbox/box_files.hpp"
 #include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/inside/wire.hpp"
+#include "stages/worker/sandbox/socket_listeners.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
 
-constexpr std::uint64_t open_files_soft = 1024;
-constexpr std::uint64_t open_files_hard = 4096;
-constexpr std::uint64_t stack_soft = 8ULL << 20;
-constexpr std::uint64_t stack_hard = 64ULL << 20;
-constexpr std::uint64_t locked_memory = 64ULL << 10;
 constexpr int socket_fd = 3;
-
-runtime::error_code set_limit(int which, std::uint64_t soft, std::uint64_t hard) {
-    rlimit now{};
-    if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) return runtime::last_error();
-    const rlimit wanted{std::min<rlim_t>(soft, now.rlim_max), std::min<rlim_t>(hard, now.rlim_max)};
-    if (setrlimit(static_cast<__rlimit_resource_t>(which), &wanted) != 0) return runtime::last_error();
-    return {};
-}
 
 // Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may
 // allocate; it never returns.
@@ -72,7 +60,8 @@ class first_process {
     void keep_needed_descriptors();
     void drop_privileges();
     void load_filter();
-    void forward_signals();
+    void catch_signals();
+    void close_all_but_needed();
     void await_launch();
     void take_order();
     void start_ahead(park_packet what, std::vector<descriptor> files);
@@ -98,7 +87,8 @@ class first_process {
     std::vector<descriptor> files_;  // that came with it
     bool launched_ = false;
     bool on_terminal_ = false;  // its standard streams are
-    pid_t ahead_ = 0;           // a program that has booted and waits
+    socket_listeners listeners_;
+    pid_t ahead_ = 0;  // a program that has booted and waits
     descriptor to_ahead_;
     std::string user_ = "USER=" + user_name(owner_);
     std::string login_ = "LOGNAME=" + user_name(owner_);
@@ -113,6 +103,7 @@ class first_process {
 void first_process::report(box_record::kind what, int code, bool alone) {
     box_record record;
     record.alone = alone;
+    record.made_no_socket = context_.tells_of_sockets && !listeners_.have_heard();
     record.what = what;
     record.code = code;
     record.at_ns = runtime::system_clock().steady().nanoseconds_since_start;
@@ -202,15 +193,27 @@ void first_process::drop_privileges() {
 void first_process::load_filter() {
     const sock_fprog program{static_cast<unsigned short>(context_.filter.size()),
                              const_cast<sock_filter*>(context_.filter.data())};
-    check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0, "seccomp");
+    const unsigned flags = context_.tells_of_sockets ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    check(listener >= 0, "seccomp");
+    if (flags != 0) check(listeners_.add(static_cast<int>(listener)), "listener");
+}
+
+// Until the end only the socket and the listeners are of use.
+void first_process::close_all_but_needed() {
+    close_range(socket_fd + 1, socket_listeners::first_fd - 1, 0);
+    close_range(socket_listeners::first_fd + socket_listeners::most, ~0U, 0);
 }
 
 void first_process::await_launch() {
     while (!launched_ || (what_.start != start_kind::cold && ahead_ == 0)) {
-        std::array<pollfd, 2> both{pollfd{socket_, POLLIN, 0}, pollfd{to_ahead_.get(), POLLIN, 0}};  // -1 is skipped
-        if (poll(both.data(), both.size(), -1) < 0 && errno != EINTR) fail("wait for orders", errno);
-        if (both[1].revents != 0) take_arrival();
-        if (both[0].revents != 0) take_order();
+        const auto listeners = listeners_.polled();
+        std::array<pollfd, 4> all{pollfd{socket_, POLLIN, 0}, pollfd{to_ahead_.get(), POLLIN, 0}, listeners[0],
+                                  listeners[1]};  // -1 is skipped
+        if (poll(all.data(), all.size(), -1) < 0 && errno != EINTR) fail("wait for orders", errno);
+        listeners_.answer(std::span(all).subspan(2));
+        if (all[1].revents != 0) take_arrival();
+        if (all[0].revents != 0) take_order();
     }
 }
 
@@ -246,7 +249,9 @@ void first_process::start_ahead(park_packet what, std::vector<descriptor> files)
 
 void first_process::take_arrival() {
     inside::arrival here;
-    if (::recv(to_ahead_.get(), &here, sizeof here, 0) != sizeof here) fail("a program that waited has ended", EPIPE);
+    std::vector<descriptor> beside;
+    if (receive_bytes(to_ahead_.get(), &here, sizeof here, beside)) fail("a program that waited has ended", EPIPE);
+    if (!beside.empty()) check(listeners_.add(beside.front().release()), "listener");
     here.step[sizeof here.step - 1] = '\0';
     if (here.error != 0 || here.process <= 1) fail(here.step, here.error);
     ahead_ = here.process;
@@ -320,6 +325,9 @@ int first_process::program(void* self_pointer) {
     if (self.on_terminal_ && ioctl(0, TIOCSCTTY, 0) != 0) give_up("controlling terminal");
     for (const auto& limit : self.limits_)
         if (setrlimit(static_cast<__rlimit_resource_t>(limit.which), &limit.value) != 0) give_up("limits");
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
     execve(self.executable_, self.arguments_.data(), self.environment_.data());
     give_up("exec");
     return 0;
@@ -335,11 +343,18 @@ void forward(int, siginfo_t* about, void*) {
     errno = error;
 }
 
-void first_process::forward_signals() {
+void first_process::catch_signals() {
     struct sigaction action{};
     action.sa_sigaction = &forward;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     check(sigaction(forwarding_signal, &action, nullptr) == 0, "signal handler");
+    // The end of a child ends a wait, and is never lost before one.
+    struct sigaction nothing{};
+    nothing.sa_handler = [](int) {};
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    check(sigaction(SIGCHLD, &nothing, nullptr) == 0 && sigprocmask(SIG_BLOCK, &children, nullptr) == 0, "SIGCHLD");
 }
 
 pid_t first_process::start_program() {
@@ -354,9 +369,11 @@ pid_t first_process::start_program() {
 
 void first_process::reap_until_end(pid_t program) {
     close_range(0, 2, 0);
+    sigset_t none;
+    sigemptyset(&none);
     for (;;) {
         int status = 0;
-        const pid_t ended = waitpid(-1, &status, 0);
+        const pid_t ended = waitpid(-1, &status, WNOHANG);
         if (ended == program) {
             // Whatever the program has left is this process's child by now, or below one.
             int other = 0;
@@ -367,6 +384,9 @@ void first_process::reap_until_end(pid_t program) {
             _exit(0);  // the kernel kills whatever else is in the pid namespace
         }
         if (ended < 0 && errno != EINTR) fail("wait", errno);
+        if (ended != 0) continue;
+        auto listeners = listeners_.polled();
+        if (ppoll(listeners.data(), listeners.size(), nullptr, &none) > 0) listeners_.answer(listeners);
     }
 }
 
@@ -407,7 +427,7 @@ void first_process::run() {
     check(chdir("/box") == 0, "work directory");
     drop_privileges();
     signal(SIGPIPE, SIG_DFL);  // all that the broker has changed
-    forward_signals();
+    catch_signals();
     load_filter();
     report(box_record::kind::made, 0);
     await_launch();
@@ -421,21 +441,12 @@ void first_process::run() {
         begin_ahead();
     }
     program_group = ahead_;
-    // Until the end only the socket is of use here.
-    close_range(socket_fd + 1, ~0U, 0);
+    close_all_but_needed();
     report(box_record::kind::began, 0);
     reap_until_end(ahead_);
 }
 
 }  // namespace
-
-const char* set_common_limits() {
-    if (set_limit(RLIMIT_CORE, 0, 0)) return "core limit";
-    if (set_limit(RLIMIT_NOFILE, open_files_soft, open_files_hard)) return "open file limit";
-    if (set_limit(RLIMIT_STACK, stack_soft, stack_hard)) return "stack limit";
-    if (set_limit(RLIMIT_MEMLOCK, locked_memory, locked_memory)) return "locked memory limit";
-    return nullptr;
-}
 
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
                                        const box_group& group, const box_networks& networks,
@@ -471,21 +482,6 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);
     return started;
-}
-
-void drop_bounding_set() {
-    for (int capability = 0; capability < 64; ++capability)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return;  // the kernel knows no further ones
-}
-
-void allow_zygotes() {
-    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[2]{};
-    if (syscall(SYS_capget, &head, sets) != 0) return;
-    sets[0].inheritable =
-        1U << CAP_SYS_ADMIN | 1U << CAP_SYS_CHROOT | 1U << CAP_SYS_PTRACE | 1U << CAP_SETUID | 1U << CAP_SETGID;
-    // Without them there are no zygotes, and programs start cold.
-    static_cast<void>(syscall(SYS_capset, &head, sets));
 }
 
 }  // namespace stages::worker::sandbox

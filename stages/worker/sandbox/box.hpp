@@ -26,7 +26,7 @@ struct box_context {
     bool own_user_namespace = false;  // the server is not root
     bool limits_by_process = false;   // no cgroup: memory and CPU time are limited for each process
     bool idle_scheduling = false;     // no cpu controller
-    descriptor proc;                  // /proc as it is outside of boxes, for what the kernel counts
+    bool tells_of_sockets = false;    // the filter does, so that it is known whether a box has used its network
 };
 
 // What pid 1 of a box reports over its socket. The program never holds that socket.
@@ -37,6 +37,7 @@ struct box_record {
     std::int32_t code = 0;  // ended: as wait() gives it; failed: errno
     std::int64_t at_ns = 0;
     bool alone = false;           // ended: there is no other process in the box
+    bool made_no_socket = false;  // ended: neither the program nor another one, and none will
     std::array<char, 48> step{};  // failed: at what
 };
 

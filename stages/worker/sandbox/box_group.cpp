@@ -99,9 +99,12 @@ bool box_group::renew() {
     if (exists_at(memory, "memory.memsw.limit_in_bytes") && !write_at(memory, "memory.memsw.limit_in_bytes", "-1"))
         return false;
     if (!write_at(memory, "memory.limit_in_bytes", "-1") || !write_at(memory, "memory.max_usage_in_bytes", "0") ||
-        !write_at(pids, "pids.max", "max") ||
-        (weight_.file != nullptr && !write_at(of(controller::cpu), weight_.file, weight_.lowest)))
+        !write_at(pids, "pids.max", "max"))
         return false;
+    // Where it has no lowest weight it has the usual one.
+    const bool weighed = weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
+                                                 : of(controller::cpu) < 0 || put_usual(of(controller::cpu));
+    if (!weighed) return false;
     cpu_before_us_ += cpu_us().value_or(0);
     return true;
 }

@@ -1,6 +1,5 @@
 #include "stages/worker/sandbox/box_network.hpp"
 
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -8,11 +7,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 #include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/protocol.hpp"
@@ -21,37 +18,6 @@ namespace stages::worker::sandbox {
 namespace {
 
 constexpr int network_backlog = 128;
-
-// Below /proc/self/net. Of the first only the first line is about this namespace alone: how many sockets there are. The
-// next four count what was ever sent, received, tried and refused, by device and by protocol, so that nothing gets into
-// caches of addresses or into waiting connections without a trace. The last lists what outlives its socket.
-constexpr std::array counters{"sockstat", "dev", "snmp", "snmp6", "netstat", "ip6_flowlabel"};
-constexpr std::size_t counter_bytes_max = 32U << 10;
-
-// Those of the namespace that the calling process is in; none if they cannot be read.
-std::vector<descriptor> open_counters(int proc) {
-    std::vector<descriptor> files;
-    for (const char* name : counters) {
-        files.emplace_back(openat(proc, (std::string("self/net/") + name).c_str(), O_RDONLY | O_CLOEXEC));
-        // What is missing on this machine (IPv6) is missing in every namespace.
-        if (!files.back() && (errno != ENOENT || files.size() == 1)) return {};
-    }
-    return files;
-}
-
-// Empty if they cannot be seen.
-std::string traces(const box_network& network) {
-    static std::array<char, counter_bytes_max> text;
-    std::string seen;
-    for (const auto& file : network.counters) {
-        if (!file) continue;
-        const ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
-        if (n <= 0 || n == static_cast<ssize_t>(text.size())) return {};
-        const std::string_view all(text.data(), static_cast<std::size_t>(n));
-        seen += seen.empty() ? all.substr(0, all.find('\n')) : all;
-    }
-    return seen;
-}
 
 // Moves the calling process into a new one.
 runtime::result<descriptor> unshare_network(bool with_loopback) {
@@ -78,12 +44,9 @@ runtime::error_code box_networks::settle() {
 runtime::result<box_network> box_networks::make() {
     if (const auto failed = settle()) return failed;
     auto handle = unshare_network(true);
-    box_network made;
-    if (handle) made = {std::move(*handle), open_counters(proc_), false};
     leave();
     if (!handle) return handle.error();
-    if (no_traces_.empty()) no_traces_ = traces(made);
-    return made;
+    return box_network{std::move(*handle), false};
 }
 
 runtime::error_code box_networks::enter(const box_network& network) const {
@@ -120,8 +83,7 @@ void box_networks::give_back(box_network network, std::size_t most) {
     if (!network.handle) return;
     --in_use_;
     network.used = true;
-    if (spares_.size() < most && !no_traces_.empty() && traces(network) == no_traces_)
-        spares_.push_back(std::move(network));
+    if (spares_.size() < most) spares_.push_back(std::move(network));
 }
 
 void box_networks::keep_at_most(std::size_t most) {

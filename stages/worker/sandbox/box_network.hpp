@@ -1,11 +1,10 @@
 // The network namespaces of boxes. To make one and to end one takes the kernel a millisecond of CPU time, more than
-// the rest of a box; so one that a box has left exactly as it was made is another box's after it. That is seen from
-// what the kernel counts for each namespace: a packet, an attempt at one, a socket that is there. Called by a broker.
+// the rest of a box; so one in which nobody has ever made a socket is another box's after it: without a socket nothing
+// of a namespace can be changed, counted or filled. Called by a broker.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "runtime/base/result.hpp"
@@ -16,15 +15,11 @@ namespace stages::worker::sandbox {
 // One of them, in which only the loopback device is up.
 struct box_network {
     descriptor handle;
-    std::vector<descriptor> counters;  // what the kernel says of it
-    bool used = false;                 // by another box before
+    bool used = false;  // by another box before
 };
 
 class box_networks {
   public:
-    // `proc`: /proc, or -1: then none is used twice.
-    explicit box_networks(int proc) : proc_(proc) {}
-
     // Nobody is in it.
     runtime::result<box_network> take();
     // Moves the calling process into it, until leave(): whatever is made meanwhile is in it for good.
@@ -35,7 +30,7 @@ class box_networks {
     runtime::result<descriptor> listen_in(const box_network& network) const;
     // Makes the next one ahead, unless one is there or `enough` are in use, which come back. False if it has not.
     bool prepare(std::size_t enough);
-    // Nothing runs in it any more. It is kept if nobody could tell it from a new one, and `most` are not kept already.
+    // Nothing runs in it any more. It is kept if `most` are not kept already; 0 if there was a socket in it.
     void give_back(box_network network, std::size_t most);
     void keep_at_most(std::size_t most);
 
@@ -47,9 +42,7 @@ class box_networks {
     runtime::error_code settle();
     runtime::result<box_network> make();
 
-    int proc_;
-    descriptor home_;        // the caller's own, in which nothing ever is but what it talks with
-    std::string no_traces_;  // of a new one
+    descriptor home_;  // the caller's own, in which nothing ever is but what it talks with
     std::vector<box_network> spares_;
     std::size_t in_use_ = 0;
     std::uint64_t reused_ = 0;

@@ -69,8 +69,7 @@ broker::broker(const box_context& context, const cgroup_tree& groups, descriptor
       events_(epoll_create1(EPOLL_CLOEXEC)),
       seats_(uids_of(options_.boxes_max), false),
       cpus_(usable_cpus()),
-      groups_(groups, options_.group_prefix),
-      networks_(context.proc.get()) {
+      groups_(groups, options_.group_prefix) {
     watch(socket_.get(), socket_key);
     add_pool({});
 }
@@ -256,6 +255,7 @@ void broker::read_reports(std::uint64_t number, box& b) {
             case box_record::kind::ended:
                 b.exited = true;
                 b.exit_status = record.code;
+                b.made_no_socket = record.made_no_socket && !b.has_network;
                 b.ended_ns = record.at_ns;
                 // Nothing of the program is left, only pid 1 and its namespaces, which take their time. Without a
                 // control group only reaping it tells the CPU time.
@@ -366,8 +366,9 @@ void broker::conclude(boxes::iterator which) {
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.handle.get(), nullptr);
     epoll_ctl(events_.get(), EPOLL_CTL_DEL, b.process.socket.get(), nullptr);
     seats_[b.seat] = false;
+    b.disk.reset();  // its pages are the group's
     groups_.give_back(std::move(b.group), spares_max());
-    networks_.give_back(std::move(b.network), spares_max());
+    networks_.give_back(std::move(b.network), b.made_no_socket ? spares_max() : 0);
     if (b.run != 0) boxes_of_runs_.erase(b.run);
     boxes_.erase(which);
 }

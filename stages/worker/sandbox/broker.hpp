@@ -69,13 +69,15 @@ class broker {
         std::int64_t wall_deadline_ns = 0;
         std::int64_t next_look_ns = 0;
         int exit_status = 0;
-        descriptor program_end;   // for a zygote's child, until the box is made
-        bool made = false;        // others may enter
-        bool ready = false;       // what it needs of its program is there
-        bool begun = false;       // the program has
-        bool exited = false;      // its pid 1 has reported exit_status
-        bool told = false;        // the shard has its verdict
-        bool keeps_disk = false;  // the shard wants it with the verdict
+        descriptor program_end;       // for a zygote's child, until the box is made
+        bool has_network = false;     // somebody listens in its own
+        bool made = false;            // others may enter
+        bool ready = false;           // what it needs of its program is there
+        bool begun = false;           // the program has
+        bool exited = false;          // its pid 1 has reported exit_status
+        bool made_no_socket = false;  // nor had the broker made one for it
+        bool told = false;            // the shard has its verdict
+        bool keeps_disk = false;      // the shard wants it with the verdict
         kill_reason killed_for = kill_reason::none;
         std::string failure;
     };

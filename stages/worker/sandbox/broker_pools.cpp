@@ -51,6 +51,7 @@ runtime::error_code broker::furnish(box& b, const box_needs& needs, const char*&
         auto listener = networks_.listen_in(b.network);
         if (!listener) return listener.error();
         b.listener = std::move(*listener);
+        b.has_network = true;
     }
     step = "control group";
     auto group = groups_.take();

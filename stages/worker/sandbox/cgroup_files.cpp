@@ -51,4 +51,6 @@ void put_first(int directory) {
     static_cast<void>(write_at(directory, "cpu.weight", "10000") || write_at(directory, "cpu.shares", "262144"));
 }
 
+bool put_usual(int directory) { return write_at(directory, "cpu.shares", "1024"); }
+
 }  // namespace stages::worker::sandbox

@@ -21,5 +21,7 @@ std::optional<std::uint64_t> to_number(std::string_view text);
 // The group's processes have the CPU before all others. Dying takes CPU time, a millisecond or two, and nothing that
 // dies can use it for anything else.
 void put_first(int directory);
+// As in a new group of cgroup v1.
+bool put_usual(int directory);
 
 }  // namespace stages::worker::sandbox

@@ -104,10 +104,12 @@ error_code send_packet(int socket, const packet& what, std::span<const int> desc
     return send_bytes(socket, elsewhere, all);
 }
 
-runtime::result<received> receive_packet(int socket) {
-    static thread_local std::array<char, datagram_bytes_max + 1> buffer;
+namespace {
+
+runtime::result<std::size_t> receive(int socket, void* into, std::size_t bytes_max, std::vector<descriptor>& beside,
+                                     int& flags) {
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control{};
-    iovec part{buffer.data(), buffer.size()};
+    iovec part{into, bytes_max};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
@@ -119,11 +121,30 @@ runtime::result<received> receive_packet(int socket) {
     } while (n < 0 && errno == EINTR);
     if (n < 0) return runtime::last_error();
     if (n == 0) return make_error_code(errc::connection_reset);
+    collect_descriptors(message, beside);
+    flags = message.msg_flags;
+    return static_cast<std::size_t>(n);
+}
+
+}  // namespace
+
+error_code receive_bytes(int socket, void* into, std::size_t bytes, std::vector<descriptor>& beside) {
+    int flags = 0;
+    const auto got = receive(socket, into, bytes, beside, flags);
+    if (!got) return got.error();
+    return *got == bytes && (flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 ? error_code()
+                                                                    : make_error_code(errc::protocol_error);
+}
+
+runtime::result<received> receive_packet(int socket) {
+    static thread_local std::array<char, datagram_bytes_max + 1> buffer;
     std::vector<descriptor> descriptors;
-    collect_descriptors(message, descriptors);
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+    int flags = 0;
+    const auto got = receive(socket, buffer.data(), buffer.size(), descriptors, flags);
+    if (!got) return got.error();
+    const std::string_view bytes(buffer.data(), *got);
     std::optional<packet> what;
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
+    if ((flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
         if (bytes == elsewhere && !descriptors.empty()) {
             const auto whole = take_from_memory(descriptors.front().get());
             descriptors.erase(descriptors.begin());

@@ -32,6 +32,9 @@ runtime::error_code send_packet(int socket, const packet& what, std::span<const 
 // The same with bytes of another protocol, at most datagram_bytes_max.
 runtime::error_code send_bytes(int socket, std::string_view bytes, std::span<const int> descriptors = {});
 
+// Takes exactly so many bytes of another protocol, and what came with them. protocol_error: they were others.
+runtime::error_code receive_bytes(int socket, void* into, std::size_t bytes, std::vector<descriptor>& beside);
+
 // Takes one packet. try_again: there is none; connection_reset: the other side is gone; protocol_error: not a packet.
 runtime::result<received> receive_packet(int socket);
 

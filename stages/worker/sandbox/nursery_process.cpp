@@ -46,14 +46,18 @@ report_packet nursery_process::probe() {
     report_packet report;
     const bool root = geteuid() == 0;
     groups_ = cgroup_tree::make(options_.group_name, options_.highest_rung, options_.leftover_cpu, server_);
-    auto filter = make_seccomp_filter();
+    auto filter = make_seccomp_filter(false);
+    // In a user namespace a program owns the files of its network in /proc, and could change their modes.
+    if (auto telling = make_seccomp_filter(true); root && telling && may_listen(*telling)) {
+        filter = std::move(telling);
+        context_.tells_of_sockets = true;
+    }
     rootfs_plan plan;
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;
     plan.etc = options_.etc;
     plan.hooks = options_.hooks;
     plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
-    context_.proc.reset(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
     if (!filter) {

@@ -6,7 +6,10 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -133,6 +136,13 @@ class policy {
         good_ = good_ && added == 0;
     }
 
+    template <class... Conditions>
+    void tell_of(const char* call, Conditions... conditions) {
+        const int added = seccomp_rule_add(context_, SCMP_ACT_NOTIFY, seccomp_syscall_resolve_name(call),
+                                           sizeof...(conditions), conditions...);
+        good_ = good_ && added == 0;
+    }
+
   private:
     scmp_filter_ctx context_;
     bool good_ = true;
@@ -147,6 +157,14 @@ void refuse_socket_families(policy& p) {
     }
     p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK));
     p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_NE, 0));
+}
+
+// The calls by which there is a socket where none was.
+void tell_of_sockets(policy& p) {
+    for (const std::uint64_t family : {AF_UNIX, AF_INET, AF_INET6})
+        p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, family));
+    p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_EQ, 0));
+    p.tell_of("socketpair");
 }
 
 void fill(policy& p) {
@@ -185,9 +203,10 @@ std::vector<sock_filter> unknown_numbers() {
 
 }  // namespace
 
-runtime::result<std::vector<sock_filter>> make_seccomp_filter() {
+runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sockets) {
     policy p;
     if (p.context() != nullptr) fill(p);
+    if (p.context() != nullptr && tells_of_sockets) tell_of_sockets(p);
     if (!p.good()) return runtime::error_code(EINVAL, boost::system::system_category());
     const descriptor memory(memfd_create("filter", MFD_CLOEXEC));
     if (!memory) return runtime::last_error();
@@ -200,6 +219,18 @@ runtime::result<std::vector<sock_filter>> make_seccomp_filter() {
     if (bytes <= 0 || pread(memory.get(), filter.data() + before, static_cast<std::size_t>(bytes), 0) != bytes)
         return runtime::error_code(EIO, boost::system::system_category());
     return filter;
+}
+
+bool may_listen(const std::vector<sock_filter>& filter) {
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
+    const pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        const long loaded = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+        _exit(loaded >= 0 ? 0 : 1);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 }  // namespace stages::worker::sandbox

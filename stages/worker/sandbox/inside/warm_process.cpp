@@ -68,12 +68,26 @@ __attribute__((constructor)) void begin() {
     close(filter_fd);
 }
 
-void tell(int socket, const char* failed_step, int error) {
+void tell(int socket, const char* failed_step, int error, int listener = -1) {
     arrival report;
     report.process = getpid();
     report.error = error;
     if (failed_step != nullptr) strncpy(report.step, failed_step, sizeof report.step - 1);
-    if (send(socket, &report, sizeof report, MSG_NOSIGNAL) != sizeof report) _exit(1);
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec part_of{&report, sizeof report};
+    msghdr message{};
+    message.msg_iov = &part_of;
+    message.msg_iovlen = 1;
+    if (listener >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr* head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(head), &listener, sizeof listener);
+    }
+    if (sendmsg(socket, &message, MSG_NOSIGNAL) != sizeof report) _exit(1);
 }
 
 // Waits for a message of that size and as many descriptors as `count` has room for. The end of the other side is the
@@ -125,7 +139,8 @@ void put(const char* path, const char* text) {
 }
 
 // The same as pid 1 of a box does with itself, and its program before the exec; and like there the filter comes last.
-void shut_in(const child_place& place) {
+// Returns its listener, or -1.
+int shut_in(const child_place& place) {
     const child_order& order = place.order;
     const auto check = [&place](bool worked, const char* step) {
         if (!worked) give_up(place, step);
@@ -155,10 +170,13 @@ void shut_in(const child_place& place) {
     check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
     check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
     check(close_range(3, control_fd - 1, 0) == 0 && close_range(control_fd + 1, ~0U, 0) == 0, "close descriptors");
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter_program) != 0) {
+    const unsigned flags = order.tells_of_sockets ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter_program);
+    if (listener < 0) {
         tell(control_fd, "seccomp", errno);
         _exit(127);
     }
+    return flags != 0 ? static_cast<int>(listener) : -1;
 }
 
 // Two steps, so that the box's pid 1 becomes the parent: a process that shares this one's memory enters the box's
@@ -203,9 +221,10 @@ pid_t next_child() {
     if (got < 2 || place.order.groups != got - 2) _exit(1);
     int error = 0;
     if (make_child(place, error)) {
-        shut_in(place);
+        const int listener = shut_in(place);
         part = role::child;
-        tell(control_fd, nullptr, 0);
+        tell(control_fd, nullptr, 0, listener);
+        if (listener >= 0) close(listener);
         return 0;
     }
     for (unsigned i = 0; i < got; ++i) close(place.descriptors[i]);

@@ -28,9 +28,11 @@ struct child_order {
     bool own_user_namespace = false;
     bool own_group_namespace = false;
     bool idle_scheduling = false;
+    bool tells_of_sockets = false;  // the filter does
 };
 
-// Zygote to broker: at first that it is ready, and then one for each order; process to pid 1: that it is here.
+// Zygote to broker: at first that it is ready, and then one for each order; process to pid 1: that it is here. Beside
+// the latter travels the listener of its filter, if that tells of sockets.
 struct arrival {
     std::int32_t process = 0;  // as pid 1 sees it
     std::int32_t error = 0;    // errno; 0: all is well
