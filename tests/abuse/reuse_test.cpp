@@ -99,9 +99,15 @@ def make():
         a.send(b'x'); made.append(b.recv(1)); a.close(); b.close()
 threads = [threading.Thread(target=make) for _ in range(4)]
 for one in threads: one.start()
-for _ in range(20):
+for _ in range(6):
     if os.fork() == 0:
-        for _ in range(50): socket.socket(socket.AF_INET).close()
+        for _ in range(40):
+            socket.socket(socket.AF_INET).close()
+            between = os.fork()
+            if between == 0:
+                os.fork()
+                os._exit(0)
+            os.waitpid(between, 0)
         os._exit(0)
 for one in threads: one.join()
 while True:

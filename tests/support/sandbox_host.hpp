@@ -58,6 +58,8 @@ class sandbox_host final : public testing::Environment {
 
     // Memory and processes of trees are limited here.
     [[nodiscard]] bool limits_trees() const { return nursery_->report().limits_trees(); }
+    // In how many of them each box has a group.
+    [[nodiscard]] std::size_t group_hierarchies() const;
     [[nodiscard]] const stages::worker::sandbox::launcher_report& report() const { return nursery_->report(); }
     [[nodiscard]] const std::vector<stages::worker::runtimes::installed_runtime>& installed() const {
         return installed_;

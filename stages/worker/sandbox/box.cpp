@@ -87,6 +87,7 @@ class first_process {
     std::vector<descriptor> files_;  // that came with it
     bool launched_ = false;
     bool on_terminal_ = false;  // its standard streams are
+    bool of_zygote_ = false;
     socket_listeners listeners_;
     pid_t ahead_ = 0;  // a program that has booted and waits
     descriptor to_ahead_;
@@ -103,7 +104,7 @@ class first_process {
 void first_process::report(box_record::kind what, int code, bool alone) {
     box_record record;
     record.alone = alone;
-    record.made_no_socket = context_.tells_of_sockets && !listeners_.have_heard();
+    record.made_no_socket = context_.listener_flags != 0 && !listeners_.have_heard();
     record.what = what;
     record.code = code;
     record.at_ns = runtime::system_clock().steady().nanoseconds_since_start;
@@ -193,10 +194,9 @@ void first_process::drop_privileges() {
 void first_process::load_filter() {
     const sock_fprog program{static_cast<unsigned short>(context_.filter.size()),
                              const_cast<sock_filter*>(context_.filter.data())};
-    const unsigned flags = context_.tells_of_sockets ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
-    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, context_.listener_flags, &program);
     check(listener >= 0, "seccomp");
-    if (flags != 0) check(listeners_.add(static_cast<int>(listener)), "listener");
+    if (context_.listener_flags != 0) check(listeners_.add(static_cast<int>(listener)), "listener");
 }
 
 // Until the end only the socket and the listeners are of use.
@@ -236,7 +236,8 @@ void first_process::take_order() {
 void first_process::start_ahead(park_packet what, std::vector<descriptor> files) {
     if (to_ahead_ || files.empty()) fail("an order to park", EPROTO);
     to_ahead_ = std::move(files.front());
-    if (what.executable.empty()) return;
+    of_zygote_ = what.executable.empty();
+    if (of_zygote_) return;
     int standing_in[2];
     check(files.size() == 2 && pipe2(standing_in, O_CLOEXEC) == 0, "streams to boot with");
     take_streams(standing_in[0], standing_in[1], standing_in[1]);
@@ -251,9 +252,11 @@ void first_process::take_arrival() {
     inside::arrival here;
     std::vector<descriptor> beside;
     if (receive_bytes(to_ahead_.get(), &here, sizeof here, beside)) fail("a program that waited has ended", EPIPE);
-    if (!beside.empty()) check(listeners_.add(beside.front().release()), "listener");
     here.step[sizeof here.step - 1] = '\0';
     if (here.error != 0 || here.process <= 1) fail(here.step, here.error);
+    const bool has_own_filter = of_zygote_ && context_.listener_flags != 0;
+    if (has_own_filter == beside.empty()) fail("listener", EPROTO);
+    if (has_own_filter) check(listeners_.add(beside.front().release()), "listener");
     ahead_ = here.process;
     report(box_record::kind::ready, 0);
 }
@@ -335,7 +338,7 @@ int first_process::program(void* self_pointer) {
 
 volatile sig_atomic_t program_group = 0;
 
-// Who is not in this process' namespace has number 0 here: the broker, and nobody whom the program could be.
+// Who is not in this process' namespace has number 0 here: the broker. A program may say so too, of signals to itself.
 void forward(int, siginfo_t* about, void*) {
     const int error = errno;
     if (about->si_code == SI_QUEUE && about->si_pid == 0 && program_group > 0)
@@ -383,8 +386,10 @@ void first_process::reap_until_end(pid_t program) {
             report(box_record::kind::ended, status, alone);
             _exit(0);  // the kernel kills whatever else is in the pid namespace
         }
-        if (ended < 0 && errno != EINTR) fail("wait", errno);
-        if (ended != 0) continue;
+        // A zygote's child is this one's only when the process between them has ended.
+        const bool not_yet = ended < 0 && errno == ECHILD && ::kill(program, 0) == 0;
+        if (ended < 0 && errno != EINTR && !not_yet) fail("wait", errno);
+        if (ended > 0) continue;
         auto listeners = listeners_.polled();
         if (ppoll(listeners.data(), listeners.size(), nullptr, &none) > 0) listeners_.answer(listeners);
     }

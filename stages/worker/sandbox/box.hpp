@@ -26,7 +26,8 @@ struct box_context {
     bool own_user_namespace = false;  // the server is not root
     bool limits_by_process = false;   // no cgroup: memory and CPU time are limited for each process
     bool idle_scheduling = false;     // no cpu controller
-    bool tells_of_sockets = false;    // the filter does, so that it is known whether a box has used its network
+    // Not 0: the filter tells of sockets, so that it is known whether a box has used its network.
+    unsigned listener_flags = 0;
 };
 
 // What pid 1 of a box reports over its socket. The program never holds that socket.

@@ -73,7 +73,7 @@ runtime::result<box_network> box_networks::take() {
 }
 
 bool box_networks::prepare(std::size_t enough) {
-    if (!spares_.empty() || in_use_ >= enough) return false;
+    if (!spares_.empty() || (come_back_ && in_use_ >= enough)) return false;
     auto made = make();
     if (made) spares_.push_back(std::move(*made));
     return made.has_value();
@@ -83,6 +83,7 @@ void box_networks::give_back(box_network network, std::size_t most) {
     if (!network.handle) return;
     --in_use_;
     network.used = true;
+    come_back_ = most > 0;
     if (spares_.size() < most) spares_.push_back(std::move(network));
 }
 

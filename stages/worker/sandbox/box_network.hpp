@@ -28,7 +28,7 @@ class box_networks {
     // A socket that listens on its loopback device, at network_port. Whoever has it can take connections of the box's
     // programs, from wherever it is.
     runtime::result<descriptor> listen_in(const box_network& network) const;
-    // Makes the next one ahead, unless one is there or `enough` are in use, which come back. False if it has not.
+    // Makes the next one ahead, unless one is there or `enough` are in use and come back. False if it has not.
     bool prepare(std::size_t enough);
     // Nothing runs in it any more. It is kept if `most` are not kept already; 0 if there was a socket in it.
     void give_back(box_network network, std::size_t most);
@@ -45,6 +45,7 @@ class box_networks {
     descriptor home_;  // the caller's own, in which nothing ever is but what it talks with
     std::vector<box_network> spares_;
     std::size_t in_use_ = 0;
+    bool come_back_ = false;  // the last one could
     std::uint64_t reused_ = 0;
 };
 

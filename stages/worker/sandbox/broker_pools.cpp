@@ -185,8 +185,7 @@ bool broker::prepare_next() {
     static_cast<void>(groups_.remove_left());
     for (auto& [number, which] : pools_)
         if (keep_zygote(which)) return true;
-    // Where boxes leave theirs for others, those that are in use come back.
-    if (networks_.prepare(spares_max() == 0 ? SIZE_MAX : spares_max() + 1)) return true;
+    if (networks_.prepare(spares_max() + 1)) return true;
     for (auto& [number, which] : pools_)
         if (fill(which)) return true;
     return false;

@@ -48,10 +48,9 @@ report_packet nursery_process::probe() {
     groups_ = cgroup_tree::make(options_.group_name, options_.highest_rung, options_.leftover_cpu, server_);
     auto filter = make_seccomp_filter(false);
     // In a user namespace a program owns the files of its network in /proc, and could change their modes.
-    if (auto telling = make_seccomp_filter(true); root && telling && may_listen(*telling)) {
-        filter = std::move(telling);
-        context_.tells_of_sockets = true;
-    }
+    auto telling = make_seccomp_filter(true);
+    if (root && telling) context_.listener_flags = listener_flags(*telling);
+    if (context_.listener_flags != 0) filter = std::move(telling);
     rootfs_plan plan;
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -148,23 +149,24 @@ class policy {
     bool good_ = true;
 };
 
-// Families other than unix, inet, inet6 and, for getifaddrs(), routing netlink: in a network namespace of its own and
-// without capabilities that one can only list the loopback device.
+constexpr std::array<std::uint64_t, 3> socket_families{AF_UNIX, AF_INET, AF_INET6};
+
+// Families other than these and, for getifaddrs(), routing netlink: in a network namespace of its own and without
+// capabilities that one can only list the loopback device. Pairs there are of local ones.
 void refuse_socket_families(policy& p) {
-    for (std::uint64_t family = 0; family < AF_NETLINK; ++family) {
-        if (family == AF_UNIX || family == AF_INET || family == AF_INET6) continue;
-        p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, family));
-    }
+    for (std::uint64_t family = 0; family < AF_NETLINK; ++family)
+        if (std::ranges::find(socket_families, family) == socket_families.end())
+            p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, family));
+    p.refuse("socketpair", EOPNOTSUPP, SCMP_A0_64(SCMP_CMP_NE, AF_UNIX));
     p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK));
     p.refuse("socket", EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_NE, 0));
 }
 
 // The calls by which there is a socket where none was.
 void tell_of_sockets(policy& p) {
-    for (const std::uint64_t family : {AF_UNIX, AF_INET, AF_INET6})
-        p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, family));
+    for (const std::uint64_t family : socket_families) p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, family));
     p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_EQ, 0));
-    p.tell_of("socketpair");
+    p.tell_of("socketpair", SCMP_A0_64(SCMP_CMP_EQ, AF_UNIX));
 }
 
 void fill(policy& p) {
@@ -221,16 +223,28 @@ runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sock
     return filter;
 }
 
-bool may_listen(const std::vector<sock_filter>& filter) {
+namespace {
+
+// In a process of its own, which keeps the filter.
+bool can_load(const std::vector<sock_filter>& filter, unsigned flags) {
     const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
     const pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        const long loaded = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-        _exit(loaded >= 0 ? 0 : 1);
+        _exit(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) >= 0 ? 0 : 1);
     }
     int status = 0;
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+}  // namespace
+
+unsigned listener_flags(const std::vector<sock_filter>& filter) {
+    // With the second one (kernel 5.19) a signal does not end a call that its listener has seen.
+    constexpr unsigned patient = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    for (const unsigned flags : {patient, unsigned{SECCOMP_FILTER_FLAG_NEW_LISTENER}})
+        if (can_load(filter, flags)) return flags;
+    return 0;
 }
 
 }  // namespace stages::worker::sandbox

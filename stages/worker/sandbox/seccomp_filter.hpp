@@ -12,10 +12,11 @@ namespace stages::worker::sandbox {
 // Numbers that this program doesn't know answer ENOSYS, so that libraries fall back; clone3 too, since a filter cannot
 // look into its argument; what administers the machine answers EPERM; another architecture's calls end the process.
 // `tells_of_sockets`: each call that makes a socket is told to the listener with which the filter is then to be loaded
-// (seccomp(2), SECCOMP_FILTER_FLAG_NEW_LISTENER), and waits for its answer.
+// (seccomp(2), listener_flags()), and waits for its answer.
 runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sockets);
 
-// False where the kernel knows no listeners, or this process has one above it already (a container's).
-bool may_listen(const std::vector<sock_filter>& filter);
+// With which such a filter is loaded; 0 where the kernel knows no listeners, or this process has one above it already
+// (a container's).
+unsigned listener_flags(const std::vector<sock_filter>& filter);
 
 }  // namespace stages::worker::sandbox

@@ -1,5 +1,5 @@
-// What the system call filters of a box tell of sockets (seccomp_unotify(2)). Pid 1 lets every call go on as if nobody
-// had asked; that there was one is all that matters. In pid 1 only.
+// What the system call filters of a box tell of sockets (seccomp_unotify(2)). Pid 1 lets every call go on; that there
+// was one is all that matters. In pid 1 only.
 #pragma once
 
 #include <poll.h>

@@ -119,7 +119,7 @@ runtime::error_code zygote::make_child(const box_context& context, const box_pro
     order.own_user_namespace = context.own_user_namespace;
     order.own_group_namespace = !context.limits_by_process;
     order.idle_scheduling = context.idle_scheduling;
-    order.tells_of_sockets = context.tells_of_sockets;
+    order.listener_flags = context.listener_flags;
     std::vector<int> files{box.handle.get(), program_end};
     for (const auto& entry : *groups) files.push_back(entry.get());
     const std::string_view bytes(reinterpret_cast<const char*>(&order), sizeof order);

@@ -170,13 +170,12 @@ int shut_in(const child_place& place) {
     check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
     check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
     check(close_range(3, control_fd - 1, 0) == 0 && close_range(control_fd + 1, ~0U, 0) == 0, "close descriptors");
-    const unsigned flags = order.tells_of_sockets ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
-    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter_program);
+    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, order.listener_flags, &filter_program);
     if (listener < 0) {
         tell(control_fd, "seccomp", errno);
         _exit(127);
     }
-    return flags != 0 ? static_cast<int>(listener) : -1;
+    return order.listener_flags != 0 ? static_cast<int>(listener) : -1;
 }
 
 // Two steps, so that the box's pid 1 becomes the parent: a process that shares this one's memory enters the box's

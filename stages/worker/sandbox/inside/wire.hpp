@@ -28,7 +28,7 @@ struct child_order {
     bool own_user_namespace = false;
     bool own_group_namespace = false;
     bool idle_scheduling = false;
-    bool tells_of_sockets = false;  // the filter does
+    std::uint32_t listener_flags = 0;  // not 0: its filter tells of sockets
 };
 
 // Zygote to broker: at first that it is ready, and then one for each order; process to pid 1: that it is here. Beside

@@ -1,0 +1,132 @@
+// The system call filter, interpreted as the kernel would: what it says of calls that make sockets.
+#include "stages/worker/sandbox/seccomp_filter.hpp"
+
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace stages::worker::sandbox {
+namespace {
+
+#if defined(__x86_64__)
+constexpr std::uint32_t this_machine = AUDIT_ARCH_X86_64;
+#else
+constexpr std::uint32_t this_machine = AUDIT_ARCH_AARCH64;
+#endif
+
+bool holds(std::uint16_t code, std::uint32_t value, std::uint32_t with) {
+    switch (BPF_OP(code)) {
+        case BPF_JEQ: return value == with;
+        case BPF_JGT: return value > with;
+        case BPF_JGE: return value >= with;
+        case BPF_JSET: return (value & with) != 0;
+        default: break;
+    }
+    ADD_FAILURE() << "a jump that the test does not know: " << code;
+    return false;
+}
+
+// Classic BPF, as far as libseccomp writes it.
+std::uint32_t answer(const std::vector<sock_filter>& filter, const seccomp_data& call) {
+    std::uint32_t value = 0;
+    for (std::size_t at = 0; at < filter.size(); ++at) {
+        const sock_filter& now = filter[at];
+        switch (BPF_CLASS(now.code)) {
+            case BPF_LD: std::memcpy(&value, reinterpret_cast<const char*>(&call) + now.k, sizeof value); break;
+            case BPF_ALU: value &= now.k; break;
+            case BPF_RET: return now.k;
+            case BPF_JMP:
+                at += BPF_OP(now.code) == BPF_JA ? now.k : holds(now.code, value, now.k) ? now.jt : now.jf;
+                break;
+            default: ADD_FAILURE() << "an instruction that the test does not know: " << now.code; return 0;
+        }
+    }
+    ADD_FAILURE() << "the filter has no end";
+    return 0;
+}
+
+std::uint32_t answer(const std::vector<sock_filter>& filter, int number, std::uint64_t family, std::uint64_t type,
+                     std::uint64_t protocol) {
+    seccomp_data call{};
+    call.nr = number;
+    call.arch = this_machine;
+    call.args[0] = family;
+    call.args[1] = type;
+    call.args[2] = protocol;
+    return answer(filter, call);
+}
+
+constexpr std::uint32_t refused(int error) { return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error); }
+
+std::vector<sock_filter> filter_of(bool tells) {
+    auto made = make_seccomp_filter(tells);
+    EXPECT_TRUE(made) << made.error().message();
+    return made ? std::move(*made) : std::vector<sock_filter>();
+}
+
+// The kernel looks at the lower halves only; whoever puts something into the upper ones is up to no good.
+template <class What>
+void for_each_call(const What& what) {
+    constexpr std::uint64_t upper = std::uint64_t{1} << 32;
+    for (std::uint64_t family = 0; family < 64; ++family)
+        for (const std::uint64_t above : {std::uint64_t{0}, upper, 7 * upper})
+            for (const std::uint64_t type : {1, 2, 3, 5, SOCK_CLOEXEC | 1})
+                for (const std::uint64_t protocol : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{15}, upper})
+                    what(family + above, type, protocol);
+}
+
+TEST(seccomp_filter, is_short) {
+    for (const bool tells : {false, true}) {
+        const auto filter = filter_of(tells);
+        EXPECT_GT(filter.size(), 50U);
+        EXPECT_LT(filter.size(), 400U) << "every box loads it";
+    }
+}
+
+TEST(seccomp_filter, no_socket_comes_into_being_untold) {
+    const auto filter = filter_of(true);
+    int told = 0;
+    for_each_call([&](std::uint64_t family, std::uint64_t type, std::uint64_t protocol) {
+        for (const int number : {SYS_socket, SYS_socketpair}) {
+            const auto said = answer(filter, number, family, type, protocol);
+            EXPECT_NE(said, SECCOMP_RET_ALLOW) << number << " " << family << " " << protocol;
+            if (said == SECCOMP_RET_USER_NOTIF) ++told;
+        }
+    });
+    EXPECT_GT(told, 0);
+}
+
+TEST(seccomp_filter, both_filters_let_the_same_calls_pass) {
+    const auto telling = filter_of(true);
+    const auto plain = filter_of(false);
+    for_each_call([&](std::uint64_t family, std::uint64_t type, std::uint64_t protocol) {
+        for (const int number : {SYS_socket, SYS_socketpair}) {
+            const auto told = answer(telling, number, family, type, protocol);
+            const auto said = answer(plain, number, family, type, protocol);
+            EXPECT_EQ(told == SECCOMP_RET_USER_NOTIF ? SECCOMP_RET_ALLOW : told, said) << number << " " << family;
+        }
+    });
+    for (const int number : {SYS_read, SYS_execve, SYS_accept4, SYS_connect})
+        EXPECT_EQ(answer(telling, number, 1, 1, 0), SECCOMP_RET_ALLOW);
+}
+
+TEST(seccomp_filter, only_local_and_internet_families) {
+    const auto filter = filter_of(false);
+    for (const int family : {AF_UNIX, AF_INET, AF_INET6})
+        EXPECT_EQ(answer(filter, SYS_socket, static_cast<std::uint64_t>(family), 1, 0), SECCOMP_RET_ALLOW);
+    EXPECT_EQ(answer(filter, SYS_socket, AF_NETLINK, SOCK_RAW, 0), SECCOMP_RET_ALLOW);
+    EXPECT_EQ(answer(filter, SYS_socket, AF_NETLINK, SOCK_RAW, 15), refused(EAFNOSUPPORT));
+    for (const int family : {AF_UNSPEC, AF_PACKET, AF_ALG, AF_VSOCK, AF_TIPC, AF_X25})
+        EXPECT_EQ(answer(filter, SYS_socket, static_cast<std::uint64_t>(family), 1, 0), refused(EAFNOSUPPORT));
+    EXPECT_EQ(answer(filter, SYS_socketpair, AF_UNIX, 1, 0), SECCOMP_RET_ALLOW);
+    for (const int family : {AF_TIPC, AF_INET, AF_VSOCK})
+        EXPECT_EQ(answer(filter, SYS_socketpair, static_cast<std::uint64_t>(family), 1, 0), refused(EOPNOTSUPP));
+}
+
+}  // namespace
+}  // namespace stages::worker::sandbox
