@@ -30,9 +30,6 @@ class reuse : public hostile {
         usleep(500'000);
         return host.pools().front().groups_reused;
     }
-    // Where user namespaces are needed every box has a new one.
-    static bool reuses_networks() { return geteuid() == 0; }
-
     // Nobody after such a program sees anything of it, at once or later; that those are in networks which others have
     // left is counted.
     void expect_no_trace_of(const std::string& python_code) {
@@ -45,7 +42,7 @@ class reuse : public hostile {
         }
         const auto before = networks_reused();
         for (int i = 0; i < 8; ++i) EXPECT_TRUE(python(look_around) == untouched) << "after " << python_code;
-        if (reuses_networks()) EXPECT_GE(networks_reused(), before + 3);
+        if (sandbox_host::reuses_networks()) EXPECT_GE(networks_reused(), before + 3);
     }
     outcome with_memory(std::uint64_t bytes, const std::string& script) {
         auto what = sandbox_host::request("python", script);
@@ -62,7 +59,7 @@ TEST_F(reuse, a_network_that_was_used_before_looks_like_a_new_one) {
 }
 
 TEST_F(reuse, whoever_makes_a_socket_is_the_last_in_its_network) {
-    if (!reuses_networks()) GTEST_SKIP() << "every box has a new one";
+    if (!sandbox_host::reuses_networks()) GTEST_SKIP() << "every box has a new one";
     if (sandbox_host::starts_warm()) GTEST_SKIP() << "programs that only boot others come between";
     for (const char* call : {"socket.socket(socket.AF_UNIX)", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
                              "socket.socket(socket.AF_INET6)", "socket.socketpair()",
@@ -76,7 +73,7 @@ TEST_F(reuse, whoever_makes_a_socket_is_the_last_in_its_network) {
 
 // Nor is one kept whose box was killed: nobody is left who could say.
 TEST_F(reuse, a_killed_program_leaves_no_network) {
-    if (!reuses_networks()) GTEST_SKIP() << "every box has a new one";
+    if (!sandbox_host::reuses_networks()) GTEST_SKIP() << "every box has a new one";
     const auto before = networks_reused();
     for (int i = 0; i < 20; ++i) {
         auto request = sandbox_host::request("bash", "sleep 60");

@@ -13,6 +13,7 @@
 
 #include "runtime/spawn.hpp"
 #include "stages/worker/sandbox/box.hpp"
+#include "stages/worker/sandbox/seccomp_filter.hpp"
 
 namespace tests {
 
@@ -321,6 +322,14 @@ std::set<pid_t> sandbox_host::waiting_for_runs() const {
         found.insert(child);
     }
     return found;
+}
+
+bool sandbox_host::reuses_networks() {
+    static const bool can = [] {
+        const auto filter = sandbox::make_seccomp_filter(true);
+        return geteuid() == 0 && filter && sandbox::listener_flags(*filter) != 0;
+    }();
+    return can;
 }
 
 std::size_t sandbox_host::group_hierarchies() const {
