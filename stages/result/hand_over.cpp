@@ -32,6 +32,17 @@ bool is_in_memory(const execution& e) {
            std::ranges::all_of(e.places, is_kept);
 }
 
+// No less than its document will take, but for what a snapshot put together: a record of output is the largest that it
+// is made of.
+std::size_t expected_size(const execution& e) {
+    constexpr std::size_t record_bytes = 64U << 10;
+    std::size_t bytes = e.places.size() * record_bytes;
+    for (const auto* payload : e.spec.payloads()) bytes += payload->blob.bytes;
+    for (const auto& artifact : e.artifacts)
+        for (const auto& piece : artifact) bytes += piece.inline_bytes.size() + piece.blob.bytes;
+    return bytes;
+}
+
 }  // namespace
 
 hand_over::hand_over(pipeline::shard_state& state, hand_over_limits limits)
@@ -71,12 +82,15 @@ task<void> hand_over::fill(batch& of, bool may_read) {
         const auto e = waiting_[of.next];
         if (!may_read && !is_in_memory(*e)) co_return;
         auto& place = of.documents[of.next++];
+        // While it is read it counts as what it may become, so that side by side they take no more memory than in turn.
+        const std::size_t expected = may_read ? expected_size(*e) : 0;
+        of.bytes += expected;
         auto document = co_await make_document(e);
         if (!document) {
             of.failed = true;
             co_return;
         }
-        of.bytes += size_of(*document);
+        of.bytes += size_of(*document) - expected;
         place = std::move(*document);
     }
 }

@@ -1,6 +1,7 @@
 // A log in memory, for tests of what lies on top of one: it promises as little as the interface lets it.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -16,6 +17,7 @@ class memory_log final : public storage::log {
 
     std::optional<storage::log_errc> fail_appends;
     std::size_t appends_until_failure = SIZE_MAX;
+    std::size_t most_reads_at_once = 0;
 
     task_of_opening open(std::vector<storage::partition_id>,
                          runtime::unique_function<bool(const storage::record_view&)>, storage::log_listener&) override {
@@ -39,7 +41,9 @@ class memory_log final : public storage::log {
     runtime::task<storage::result<std::vector<storage::record>>> read(storage::partition_id partition,
                                                                       storage::offset from, std::size_t bytes_max,
                                                                       std::size_t count_max) override {
+        most_reads_at_once = std::max(most_reads_at_once, ++reads_);
         co_await runtime::sleep_for(runtime::microseconds(10));
+        --reads_;
         const auto& kept = partitions_[partition];
         std::vector<storage::record> out;
         std::size_t bytes = 0;
@@ -72,6 +76,7 @@ class memory_log final : public storage::log {
         storage::offset released_below = 0;
     };
     std::map<storage::partition_id, partition> partitions_;
+    std::size_t reads_ = 0;
 };
 
 }  // namespace tests
