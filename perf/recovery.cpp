@@ -48,8 +48,6 @@ class half_worker final : public stages::worker::worker {
         out.exit_code = 0;
         co_return out;
     }
-    task<runtime::result<void>> start() override { co_return runtime::result<void>(); }
-    task<void> stop() override { co_return; }
 };
 
 struct one_shard {

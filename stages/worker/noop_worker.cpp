@@ -55,7 +55,4 @@ runtime::task<verdict> noop_worker::run(launch_request request, observer& watch,
     co_return out;
 }
 
-runtime::task<runtime::result<void>> noop_worker::start() { co_return runtime::result<void>(); }
-runtime::task<void> noop_worker::stop() { co_return; }
-
 }  // namespace stages::worker

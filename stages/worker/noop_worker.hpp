@@ -22,8 +22,6 @@ class noop_worker final : public worker {
     explicit noop_worker(noop_behaviour behaviour) : behaviour_(behaviour) {}
 
     runtime::task<verdict> run(launch_request request, observer& watch, std::stop_token stop) override;
-    runtime::task<runtime::result<void>> start() override;
-    runtime::task<void> stop() override;
 
   private:
     noop_behaviour behaviour_;

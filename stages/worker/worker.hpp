@@ -130,10 +130,10 @@ class worker {
     // anything the program or the machine does: that is a verdict.
     virtual runtime::task<verdict> run(launch_request request, observer& watch, std::stop_token stop) = 0;
     // Two-phase: start before the first run; stop when no run is in flight.
-    virtual runtime::task<runtime::result<void>> start() = 0;
+    virtual runtime::task<runtime::result<void>> start() { co_return runtime::result<void>(); }
     // After start() failed: what is wrong with this machine, for people.
     [[nodiscard]] virtual std::string diagnosis() const { return {}; }
-    virtual runtime::task<void> stop() = 0;
+    virtual runtime::task<void> stop() { co_return; }
 };
 
 }  // namespace stages::worker

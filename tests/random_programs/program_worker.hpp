@@ -25,8 +25,6 @@ class program_worker final : public stages::worker::worker {
 
     runtime::task<stages::worker::verdict> run(stages::worker::launch_request request, stages::worker::observer& watch,
                                                std::stop_token stop) override;
-    runtime::task<runtime::result<void>> start() override { co_return runtime::result<void>(); }
-    runtime::task<void> stop() override { co_return; }
 
   private:
     struct box;

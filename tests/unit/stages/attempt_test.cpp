@@ -32,8 +32,6 @@ class printing_worker final : public worker::worker {
         out.exit_code = 0;
         co_return out;
     }
-    task<runtime::result<void>> start() override { co_return runtime::result<void>(); }
-    task<void> stop() override { co_return; }
 
     int taken = 0;
 
@@ -62,6 +60,11 @@ struct one_attempt : pipeline::memory_shard {
         log.commit();
         state.journal.committed(only, log.records(only).size());
         go_on();
+    }
+    // Its intention is durable.
+    void begin() {
+        go_on();
+        commit();
     }
     void go_on() {
         while (world.step()) {
@@ -95,8 +98,7 @@ TEST(attempt, nothing_runs_before_its_intention_is_durable) {
 
 TEST(attempt, the_last_output_is_written_together_with_the_end) {
     one_attempt attempt({"one"});
-    attempt.go_on();
-    attempt.commit();
+    attempt.begin();
     EXPECT_TRUE(attempt.over) << "it waited for a disk that nothing else needs yet";
     EXPECT_EQ(attempt.records_of(record_type::output), 1U);
 }
@@ -104,8 +106,7 @@ TEST(attempt, the_last_output_is_written_together_with_the_end) {
 // So a program that prints faster than the disk writes makes large pieces, not many.
 TEST(attempt, further_output_waits_until_what_was_before_is_durable) {
     one_attempt attempt({"one", "two", "three"});
-    attempt.go_on();
-    attempt.commit();
+    attempt.begin();
     EXPECT_EQ(attempt.worker.taken, 1);
     EXPECT_EQ(attempt.records_of(record_type::output), 2U);
     EXPECT_FALSE(attempt.over);
@@ -117,8 +118,7 @@ TEST(attempt, further_output_waits_until_what_was_before_is_durable) {
 
 TEST(attempt, output_waits_through_a_full_disk) {
     one_attempt attempt({"one", "two", "three"});
-    attempt.go_on();
-    attempt.commit();
+    attempt.begin();
     attempt.state.journal.failed(only, storage::make_error_code(storage::log_errc::no_space));
     attempt.go_on();
     EXPECT_EQ(attempt.worker.taken, 1);
@@ -130,8 +130,7 @@ TEST(attempt, output_waits_through_a_full_disk) {
 
 TEST(attempt, a_log_that_fails_under_output_fails_the_attempt) {
     one_attempt attempt({"one", "two", "three"});
-    attempt.go_on();
-    attempt.commit();
+    attempt.begin();
     attempt.state.journal.failed(only, storage::make_error_code(storage::log_errc::write_failed));
     attempt.go_on();
     EXPECT_TRUE(attempt.over);
