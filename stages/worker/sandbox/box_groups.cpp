@@ -26,9 +26,8 @@ void box_groups::remove(box_group group) {
     if (!group.remove(tree_)) left_.push_back(std::move(group));
 }
 
-bool box_groups::remove_left() {
+void box_groups::remove_left() {
     std::erase_if(left_, [this](const box_group& group) { return group.remove(tree_); });
-    return left_.empty();
 }
 
 }  // namespace stages::worker::sandbox

@@ -22,8 +22,8 @@ class box_groups {
     // Its box has ended. It is kept if it can be made as good as new, and `most` are not kept already.
     void give_back(box_group group, std::size_t most);
     void keep_at_most(std::size_t most);
-    // Tries again to remove those that were not empty yet. False if some are left.
-    bool remove_left();
+    // Tries again to remove those that were not empty yet.
+    void remove_left();
 
     [[nodiscard]] std::size_t kept() const { return spares_.size(); }
     // That were given out a second time or more often.

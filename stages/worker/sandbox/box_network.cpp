@@ -35,9 +35,10 @@ runtime::result<descriptor> unshare_network(bool with_loopback) {
 }  // namespace
 
 runtime::error_code box_networks::settle() {
-    auto made = home_ ? runtime::result<descriptor>(descriptor()) : unshare_network(false);
+    if (home_) return {};
+    auto made = unshare_network(false);
     if (!made) return made.error();
-    if (*made) home_ = std::move(*made);
+    home_ = std::move(*made);
     return {};
 }
 

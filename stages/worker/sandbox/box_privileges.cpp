@@ -19,6 +19,7 @@ constexpr std::uint64_t open_files_hard = 4096;
 constexpr std::uint64_t stack_soft = 8ULL << 20;
 constexpr std::uint64_t stack_hard = 64ULL << 20;
 constexpr std::uint64_t locked_memory = 64ULL << 10;
+
 runtime::error_code set_limit(int which, std::uint64_t soft, std::uint64_t hard) {
     rlimit now{};
     if (getrlimit(static_cast<__rlimit_resource_t>(which), &now) != 0) return runtime::last_error();

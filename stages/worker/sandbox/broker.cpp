@@ -408,7 +408,7 @@ void broker::end_all() {
     boxes_.clear();
     pools_.clear();
     groups_.keep_at_most(0);
-    static_cast<void>(groups_.remove_left());  // the nursery takes those that are still there
+    groups_.remove_left();  // the nursery takes those that are still there
 }
 
 }  // namespace stages::worker::sandbox

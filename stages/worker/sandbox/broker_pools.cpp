@@ -182,7 +182,7 @@ void broker::order_child(box& b) {
 
 // True if there was something to do, and more events may have come meanwhile.
 bool broker::prepare_next() {
-    static_cast<void>(groups_.remove_left());
+    groups_.remove_left();
     for (auto& [number, which] : pools_)
         if (keep_zygote(which)) return true;
     if (networks_.prepare(spares_max() + 1)) return true;
