@@ -63,18 +63,27 @@ struct state {
 
 // Those of what the broker keeps for boxes to come, which is sometimes more and sometimes less.
 std::size_t descriptors_of_spares(sandbox_host& host) {
-    usleep(300'000);  // it tells now and then
     const auto kept = host.pools().front();
     // A folder in each hierarchy, and two files that are read again and again.
     return kept.kept_networks + kept.kept_groups * (host.group_hierarchies() + 2);
 }
 
-state now(sandbox_host& host) {
+state look(sandbox_host& host) {
     const std::size_t spares = descriptors_of_spares(host);
     const std::string broker = "/proc/" + std::to_string(host.broker_process());
     const std::string mounts = read_file(broker + "/mountinfo");
     return {host.broker_process(), entries(broker + "/fd") - spares, entries("/proc/self/fd"),
             entries("/proc/self/task"), static_cast<std::size_t>(std::count(mounts.begin(), mounts.end(), '\n'))};
+}
+
+// The broker tells of its spares now and then, and goes on making them: until it has told of all.
+state now(sandbox_host& host) {
+    state last;
+    for (state next = look(host); next != last; next = look(host)) {
+        last = next;
+        usleep(300'000);
+    }
+    return last;
 }
 
 std::size_t resident_kib(pid_t process) {

@@ -59,6 +59,12 @@ class warm : public hostile {
         }
         return !host.zygotes().empty();
     }
+    // No more is kept of boxes that have ended than for as many as shall wait; one network is always there.
+    static bool spares_follow(const std::vector<stages::worker::sandbox::pool_packet>& pools) {
+        std::uint32_t wanted = 0;
+        for (const auto& pool : pools) wanted += pool.wanted;
+        return pools.front().kept_groups <= wanted && pools.front().kept_networks <= std::max(1U, wanted);
+    }
     // The pool of that name as the broker last told.
     std::uint32_t waiting_boxes() {
         std::uint32_t all = 0;
@@ -308,11 +314,9 @@ TEST_F(warm, a_zygotes_child_that_makes_a_socket_is_the_last_in_its_network) {
     if (!sandbox_host::reuses_networks()) GTEST_SKIP() << "every box has a new one";
     ASSERT_TRUE(zygote_is_there());
     const auto reused_by = [this](const std::string& script) {
-        usleep(500'000);  // the broker tells now and then
-        const auto before = host.pools().front().networks_reused;
+        const auto before = host.pools_by_now().front().networks_reused;
         for (int i = 0; i < 20; ++i) EXPECT_EQ(python(script).verdict.exit_code, 0);
-        usleep(500'000);
-        return host.pools().front().networks_reused - before;
+        return host.pools_by_now().front().networks_reused - before;
     };
     EXPECT_GE(reused_by("print(1)\n"), 12U);
     EXPECT_LE(reused_by("import socket\nsocket.socketpair()\n"), 8U);
@@ -388,12 +392,14 @@ TEST_F(warm, pools_follow_demand_and_shrink) {
     bool rests = false;
     for (int tenth = 0; tenth < 100 && !rests; ++tenth) {
         usleep(100'000);
-        rests = std::ranges::all_of(host.pools(), [](const auto& p) { return p.wanted <= 1 && p.ready <= 1; });
+        rests = std::ranges::all_of(host.pools(), [](const auto& p) { return p.wanted <= 1 && p.ready <= 1; }) &&
+                spares_follow(host.pools());
     }
     std::string pools;
     for (const auto& p : host.pools())
         pools += std::to_string(p.number) + ": " + std::to_string(p.wanted) + " wanted, " + std::to_string(p.ready) +
-                 " ready; ";
+                 " ready, " + std::to_string(p.kept_networks) + " networks, " + std::to_string(p.kept_groups) +
+                 " groups; ";
     EXPECT_TRUE(rests) << pools;
     EXPECT_LE(waiting_boxes(), host.pools().size());
 }
