@@ -64,8 +64,8 @@ struct state {
 // Those of what the broker keeps for boxes to come, which is sometimes more and sometimes less.
 std::size_t descriptors_of_spares(sandbox_host& host) {
     const auto kept = host.pools().front();
-    // A folder in each hierarchy, and two files that are read again and again.
-    return kept.kept_networks + kept.kept_groups * (host.group_hierarchies() + 2);
+    // A folder and its entry in each hierarchy, and two files that are read again and again.
+    return kept.kept_networks + kept.kept_groups * (2 * host.group_hierarchies() + 2);
 }
 
 state look(sandbox_host& host) {

@@ -376,6 +376,18 @@ TEST_F(warm, limits_hold_in_a_warm_box) {
     EXPECT_EQ(run_as(box_start::zygote, what).verdict.ended_by, cause::disk_limit);
 }
 
+TEST_F(warm, what_boots_ahead_has_not_the_limits_of_the_program_before_it) {
+    if (!host.has("node")) GTEST_SKIP() << "needs node";
+    auto narrow = sandbox_host::request("bash", "exit 0");
+    narrow.limits.memory_bytes = 20ULL << 20;
+    narrow.limits.processes = 2;
+    for (int round = 0; round < 4; ++round) {
+        host.run_all(std::vector<launch_request>(4, narrow));
+        const auto out = run_as(box_start::parked, request("node", "console.log(5)"));
+        EXPECT_EQ(out.standard_output, "5\n") << out.verdict.message;
+    }
+}
+
 // Named bounds: pool_max of each kind, four parked ones; back at rest within ten seconds.
 TEST_F(warm, pools_follow_demand_and_shrink) {
     std::vector<launch_request> requests(12, request("python", "import time\ntime.sleep(0.05)"));

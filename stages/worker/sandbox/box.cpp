@@ -39,7 +39,7 @@ constexpr int socket_fd = 3;
 // allocate; it never returns.
 class first_process {
   public:
-    first_process(const box_context& context, uid_t owner, int disk, int terminals, const std::vector<descriptor>& join,
+    first_process(const box_context& context, uid_t owner, int disk, int terminals, std::span<const descriptor> join,
                   int socket)
         : context_(context), owner_(owner), disk_(disk), terminals_(terminals), join_(join), socket_(socket) {}
 
@@ -81,7 +81,7 @@ class first_process {
     uid_t owner_;
     int disk_;
     int terminals_;
-    const std::vector<descriptor>& join_;
+    std::span<const descriptor> join_;
     int socket_;
     launch_packet what_;
     std::vector<descriptor> files_;  // that came with it
@@ -456,8 +456,6 @@ void first_process::run() {
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
                                        const box_group& group, const box_networks& networks,
                                        const box_network& network) {
-    auto join = group.join_files();
-    if (!join) return join.error();
     auto ends = make_channel();
     if (!ends) return ends.error();
     box_process started;
@@ -482,7 +480,7 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     if (id == 0) {
         // The broker's end would keep the socket of a broker that has died from telling so.
         started.socket.reset();
-        first_process(context, owner, disk, terminals, *join, (*ends)[1].get()).run();
+        first_process(context, owner, disk, terminals, group.join_files(), (*ends)[1].get()).run();
     }
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);

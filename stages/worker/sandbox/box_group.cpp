@@ -15,43 +15,56 @@ namespace {
 // Memory that may still be charged to a group whose box has ended: pages that a CPU has in store for it, and those of
 // files that it was the first to read.
 constexpr std::uint64_t residue_max = 1ULL << 20;
+// Enough for a box until it has a program.
+constexpr std::uint64_t first_process_bytes = 16ULL << 20;
 
 }  // namespace
 
-runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const {
-    if (level_ == rung::rlimit) return {};
-    const std::string bytes = std::to_string(memory_bytes);
+// Swapping would only hide the limit; a machine without swap accounting has no such file. With cgroup1 that limit is of
+// memory and swap together, and never below the other one.
+bool box_group::write_memory_limits(const std::string& bytes, bool wider) const {
     const int memory = of(controller::memory);
-    const bool v2 = level_ == rung::cgroup2;
-    if (!write_at(memory, v2 ? "memory.max" : "memory.limit_in_bytes", bytes)) return runtime::last_error();
-    // Swapping would only hide the limit; a machine without swap accounting has no such file.
-    static_cast<void>(v2 ? write_at(memory, "memory.swap.max", "0")
-                         : write_at(memory, "memory.memsw.limit_in_bytes", bytes));
+    if (level_ == rung::cgroup2) {
+        static_cast<void>(write_at(memory, "memory.swap.max", "0"));
+        return write_at(memory, "memory.max", bytes);
+    }
+    if (wider) static_cast<void>(write_at(memory, "memory.memsw.limit_in_bytes", bytes));
+    const bool written = write_at(memory, "memory.limit_in_bytes", bytes);
+    if (!wider) static_cast<void>(write_at(memory, "memory.memsw.limit_in_bytes", bytes));
+    return written;
+}
+
+runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) {
+    if (level_ == rung::rlimit || (memory_bytes == memory_limit_ && processes == process_limit_)) return {};
+    const bool wider = memory_bytes > memory_limit_;
+    memory_limit_ = 0;  // until both are known
+    if (!write_memory_limits(std::to_string(memory_bytes), wider)) return runtime::last_error();
     // One more for the process that is pid 1 in the box.
     if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return runtime::last_error();
+    memory_limit_ = memory_bytes;
+    process_limit_ = processes;
     return {};
 }
 
-void box_group::hasten() const {
-    if (of(controller::cpu) >= 0) put_first(of(controller::cpu));
+runtime::error_code box_group::lift_limits() {
+    if (level_ == rung::rlimit || (memory_limit_ == unlimited && process_limit_ == unlimited)) return {};
+    const char* none = level_ == rung::cgroup2 ? "max" : "-1";
+    if (!write_memory_limits(none, true) || !write_at(of(controller::pids), "pids.max", "max"))
+        return runtime::last_error();
+    memory_limit_ = process_limit_ = unlimited;
+    return {};
+}
+
+void box_group::hasten() {
+    if (of(controller::cpu) < 0) return;
+    put_first(of(controller::cpu));
+    hastened_ = true;
 }
 
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
 
-runtime::result<std::vector<descriptor>> box_group::join_files() const {
-    if (level_ != rung::cgroup1) return std::vector<descriptor>();
-    return entries();
-}
-
-runtime::result<std::vector<descriptor>> box_group::entries() const {
-    // A process that has one thread and moves itself does not have to stop all forks of the machine for it.
-    const char* file = level_ == rung::cgroup1 ? "tasks" : "cgroup.procs";
-    std::vector<descriptor> files;
-    for (const auto& directory : directories_) {
-        files.emplace_back(openat(directory.get(), file, O_WRONLY | O_CLOEXEC));
-        if (!files.back()) return runtime::last_error();
-    }
-    return files;
+std::span<const descriptor> box_group::join_files() const {
+    return level_ == rung::cgroup1 ? entries() : std::span<const descriptor>();
 }
 
 std::optional<std::uint64_t> box_group::cpu_us() const {
@@ -95,16 +108,13 @@ bool box_group::renew() {
     const auto number = [](int directory, const char* name) { return to_number(read_counter_at(directory, name)); };
     if (number(pids, "pids.current") != 0U || number(pids, "pids.peak") > 2U) return false;
     if (number(memory, "memory.usage_in_bytes").value_or(UINT64_MAX) > residue_max) return false;
-    // First the limit that is above the other one.
-    if (exists_at(memory, "memory.memsw.limit_in_bytes") && !write_at(memory, "memory.memsw.limit_in_bytes", "-1"))
-        return false;
-    if (!write_at(memory, "memory.limit_in_bytes", "-1") || !write_at(memory, "memory.max_usage_in_bytes", "0") ||
-        !write_at(pids, "pids.max", "max"))
-        return false;
+    if (memory_limit_ < first_process_bytes && lift_limits()) return false;
+    if (!write_at(memory, "memory.max_usage_in_bytes", "0")) return false;
     // Where it has no lowest weight it has the usual one.
-    const bool weighed = weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
-                                                 : of(controller::cpu) < 0 || put_usual(of(controller::cpu));
-    if (!weighed) return false;
+    if (hastened_ && !(weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
+                                               : put_usual(of(controller::cpu))))
+        return false;
+    hastened_ = false;
     cpu_before_us_ += cpu_us().value_or(0);
     return true;
 }

@@ -351,7 +351,6 @@ void broker::tell(box& b, std::uint64_t cpu_of_tree_us) {
     send(std::move(end), std::move(beside));
     b.told = true;
     --untold_;
-    b.group.hasten();
 }
 
 // The tree is gone: pid 1 is only waited for when everything in its namespace has ended.

@@ -150,6 +150,7 @@ bool broker::bears(const pool& of) {
 // Has a program of the pool's kind come into a box that waits.
 runtime::error_code broker::order_program(pool& of, boxes::iterator into) {
     box& b = into->second;
+    if (const auto failed = b.group.lift_limits()) return failed;
     auto ends = make_channel();
     if (!ends) return ends.error();
     // An interpreter that waits does so in one call.

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,16 +107,18 @@ class box_group {
   public:
     box_group() = default;
 
-    runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes) const;
+    runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes);
+    // As if none had ever been set: a group that is used again may have those of its last program.
+    runtime::error_code lift_limits();
     // For a box that was killed: dying takes CPU time too, and at the lowest weight would last.
-    void hasten() const;
+    void hasten();
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
     // One file of each v1 hierarchy, to which the process that joins writes "0". It has one thread.
-    [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
+    [[nodiscard]] std::span<const descriptor> join_files() const;
 
     // The same of every hierarchy: for a process that is no child of the caller's.
-    [[nodiscard]] runtime::result<std::vector<descriptor>> entries() const;
+    [[nodiscard]] std::span<const descriptor> entries() const { return entries_; }
 
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
     [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;
@@ -126,15 +129,17 @@ class box_group {
     // The kernel ends the whole group when its memory is over; else somebody must look at out_of_memory_kills().
     [[nodiscard]] bool dies_as_one() const { return dies_as_one_; }
 
-    // For another box, once nothing is left of the one that it was for. False if that box could be told from what it
-    // reads, or this kernel can't: then it is to be removed.
+    // For another box, once nothing is left of the one that it was for: its limits may be. False if that box could be
+    // told from what it reads, or this kernel can't: then it is to be removed.
     [[nodiscard]] bool renew();
     // False while processes are left in it.
     [[nodiscard]] bool remove(const cgroup_tree& tree) const;
 
   private:
     friend class cgroup_tree;
+    static constexpr std::uint64_t unlimited = UINT64_MAX;
     [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
+    bool write_memory_limits(const std::string& bytes, bool wider) const;
 
     std::string name_;
     rung level_ = rung::rlimit;
@@ -142,9 +147,13 @@ class box_group {
     cpu_weight weight_;
     std::vector<descriptor> directories_;                      // one for each hierarchy
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
+    std::vector<descriptor> entries_;                          // of each directory
     descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
     std::uint64_t cpu_before_us_ = 0;  // of the boxes before
+    std::uint64_t memory_limit_ = unlimited;
+    std::uint64_t process_limit_ = unlimited;
+    bool hastened_ = false;
 };
 
 }  // namespace stages::worker::sandbox
