@@ -201,7 +201,7 @@ class node {
             const auto answer = co_await engine.execute(who, std::move(request), std::nullopt);
             WEIR_ASSERT(answer);
             // As a client that waits for its result; else the queue would only grow.
-            if (!open) co_await engine.wait_for_end(who, answer->id, runtime::steady_time::never());
+            if (!open) co_await engine.result_in_time(who, answer->id, runtime::steady_time::never());
         }
     }
     task<void> load_one(std::size_t i, std::uint64_t each) {

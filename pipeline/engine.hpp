@@ -339,9 +339,7 @@ class engine {
     virtual task<outcome<result_view>> result_of(principal who, execution_id id) = 0;
     // The bytes of an artefact; not_found for a number that there is none of, or an output with a fault.
     virtual task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) = 0;
-    // True when the execution has ended, false when the deadline came first.
-    virtual task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) = 0;
-    // Both at once: the result when the execution has ended, nothing when the deadline came first.
+    // The result when the execution has ended, nothing when the deadline came first.
     virtual task<outcome<std::optional<result_view>>> result_in_time(principal who, execution_id id,
                                                                      runtime::steady_time deadline) = 0;
     virtual task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,

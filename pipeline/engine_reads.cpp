@@ -150,26 +150,6 @@ task<outcome<execution_view>> engine_service::find_here(principal who, execution
     co_return view;
 }
 
-task<outcome<bool>> engine_service::wait_for_end(principal who, execution_id id, runtime::steady_time deadline) {
-    return at_home(owner_of(id), &engine_service::wait_here, std::move(who), id, deadline);
-}
-
-task<outcome<bool>> engine_service::wait_here(principal who, execution_id id, runtime::steady_time deadline) {
-    const auto e = open_one(who, id);
-    if (!e) {
-        const auto gone = co_await archived(std::move(who), id);
-        if (!gone) co_return gone.error();
-        co_return true;
-    }
-    while (!e->is_ended()) {
-        const bool changed = co_await e->changed.wait_until(deadline);
-        if (!changed || (draining_ && stop_.stop_requested())) co_return false;
-    }
-    const auto committed = co_await after_commit(e);
-    if (!committed) co_return committed.error();
-    co_return true;
-}
-
 task<outcome<std::optional<result_view>>> engine_service::result_in_time(principal who, execution_id id,
                                                                          runtime::steady_time deadline) {
     return at_home(owner_of(id), &engine_service::result_in_time_here, std::move(who), id, deadline);

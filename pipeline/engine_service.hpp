@@ -54,7 +54,6 @@ class engine_service final : public engine {
     task<outcome<execution_view>> find(principal who, execution_id id) override;
     task<outcome<result_view>> result_of(principal who, execution_id id) override;
     task<outcome<std::string>> artifact_of(principal who, execution_id id, std::uint32_t number) override;
-    task<outcome<bool>> wait_for_end(principal who, execution_id id, runtime::steady_time deadline) override;
     task<outcome<std::optional<result_view>>> result_in_time(principal who, execution_id id,
                                                              runtime::steady_time deadline) override;
     task<outcome<list_page>> list(principal who, list_filter filter, std::optional<execution_id> below,
@@ -103,7 +102,6 @@ class engine_service final : public engine {
     task<outcome<execution_view>> find_here(principal who, execution_id id);
     task<outcome<result_view>> result_here(principal who, execution_id id);
     task<outcome<std::string>> artifact_here(principal who, execution_id id, std::uint32_t number);
-    task<outcome<bool>> wait_here(principal who, execution_id id, runtime::steady_time deadline);
     task<outcome<std::optional<result_view>>> result_in_time_here(principal who, execution_id id,
                                                                   runtime::steady_time deadline);
     task<outcome<void>> cancel_here(principal who, execution_id id);

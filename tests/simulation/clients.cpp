@@ -151,7 +151,7 @@ task<void> look(pipeline::engine& engine, outside_world& outside, execution_id i
 
 task<void> expect_ended(pipeline::engine& engine, outside_world& outside, execution_id id, int& left) {
     const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(200);
-    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    const auto ended = co_await engine.result_in_time(somebody(), id, deadline);
     if (!ended) {
         outside.broken("P1: " + id.to_string() + " is gone in the end: " + ended.error().detail);
     } else if (!*ended) {

@@ -195,7 +195,7 @@ void crash_history::check_next_post() {
 // As expect_ended(), but reads less: a check is made many thousand times.
 task<void> crash_history::expect_end_of(pipeline::engine& engine, execution_id id, bool whole, int& left) {
     const auto deadline = runtime::shard::here().time().steady() + seconds(4000);
-    const auto ended = co_await engine.wait_for_end(somebody_who_asks(), id, deadline);
+    const auto ended = co_await engine.result_in_time(somebody_who_asks(), id, deadline);
     const auto view = co_await engine.find(somebody_who_asks(), id);
     if (!ended || !view) {
         outside_.broken("P1: " + id.to_string() + " is gone");

@@ -42,7 +42,7 @@ task<void> post_many(pipeline::engine& engine, std::size_t count, std::size_t by
 task<void> expect_there(pipeline::engine& engine, std::vector<execution_id> ids) {
     for (const auto id : ids) {
         const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(60);
-        const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+        const auto ended = co_await engine.result_in_time(somebody(), id, deadline);
         EXPECT_TRUE(ended && *ended) << id.to_string();
     }
 }

@@ -49,7 +49,7 @@ task<void> post_and_wait(pipeline::engine& engine, int count, std::vector<execut
     }
     for (const auto id : ids) {
         const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
-        const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+        const auto ended = co_await engine.result_in_time(somebody(), id, deadline);
         EXPECT_TRUE(ended && *ended);
     }
 }
@@ -123,7 +123,7 @@ TEST_F(shard_services_test, a_key_gives_one_execution_over_shards_and_restarts) 
 // It ran when its server stopped, and had no other attempt.
 task<void> expect_lost(pipeline::engine& engine, execution_id id) {
     const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
-    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    const auto ended = co_await engine.result_in_time(somebody(), id, deadline);
     EXPECT_TRUE(ended && *ended);
     const auto view = co_await engine.find(somebody(), id);
     EXPECT_TRUE(view && view->status == pipeline::status::failed);
@@ -182,7 +182,7 @@ task<void> leave_running(pipeline::engine& engine, std::vector<execution_id>& id
 
 task<void> expect_second_attempt(pipeline::engine& engine, execution_id id) {
     const auto deadline = runtime::shard::here().time().steady() + runtime::seconds(20);
-    const auto ended = co_await engine.wait_for_end(somebody(), id, deadline);
+    const auto ended = co_await engine.result_in_time(somebody(), id, deadline);
     EXPECT_TRUE(ended && *ended);
     const auto view = co_await engine.find(somebody(), id);
     EXPECT_TRUE(view && view->status == pipeline::status::completed);

@@ -259,16 +259,12 @@ task<outcome<bool>> wait_there(fake_store* store, execution_id id, runtime::stea
 
 }  // namespace
 
-task<outcome<bool>> fake_engine::wait_for_end(pipeline::principal, execution_id id, runtime::steady_time deadline) {
-    const auto wait = [store = &store_of(id), id, deadline] { return wait_there(store, id, deadline); };
-    co_return co_await submit(home_of(id), wait);
-}
-
 task<outcome<std::optional<pipeline::result_view>>> fake_engine::result_in_time(pipeline::principal who,
                                                                                 execution_id id,
                                                                                 runtime::steady_time deadline) {
     std::optional<pipeline::result_view> out;
-    const auto ended = co_await wait_for_end(who, id, deadline);
+    const auto wait = [store = &store_of(id), id, deadline] { return wait_there(store, id, deadline); };
+    const auto ended = co_await submit(home_of(id), wait);
     if (ended.has_error()) co_return ended.error();
     if (!ended.value()) co_return out;
     auto result = co_await result_of(std::move(who), id);

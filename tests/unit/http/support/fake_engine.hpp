@@ -92,7 +92,6 @@ class fake_engine final : public pipeline::engine {
     task<outcome<pipeline::execution_view>> find(pipeline::principal who, execution_id id) override;
     task<outcome<pipeline::result_view>> result_of(pipeline::principal who, execution_id id) override;
     task<outcome<std::string>> artifact_of(pipeline::principal who, execution_id id, std::uint32_t number) override;
-    task<outcome<bool>> wait_for_end(pipeline::principal who, execution_id id, runtime::steady_time deadline) override;
     task<outcome<std::optional<pipeline::result_view>>> result_in_time(pipeline::principal who, execution_id id,
                                                                        runtime::steady_time deadline) override;
     task<outcome<pipeline::list_page>> list(pipeline::principal who, pipeline::list_filter filter,
