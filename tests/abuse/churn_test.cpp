@@ -64,8 +64,8 @@ struct state {
 // Those of what the broker keeps for boxes to come, which is sometimes more and sometimes less.
 std::size_t descriptors_of_spares(sandbox_host& host) {
     const auto kept = host.pools().front();
-    // A folder and its entry in each hierarchy, and two files that are read again and again.
-    return kept.kept_networks + kept.kept_groups * (2 * host.group_hierarchies() + 2);
+    // A folder in each hierarchy, and two files that are read again and again.
+    return kept.kept_networks + kept.kept_groups * (host.group_hierarchies() + 2);
 }
 
 state look(sandbox_host& host) {
@@ -78,11 +78,14 @@ state look(sandbox_host& host) {
 
 // The broker tells of its spares now and then, and goes on making them: until it has told of all.
 state now(sandbox_host& host) {
-    state last;
-    for (state next = look(host); next != last; next = look(host)) {
-        last = next;
+    state last = look(host);
+    for (int looks = 0; looks < 100; ++looks) {
         usleep(300'000);
+        const state next = look(host);
+        if (next == last) return next;
+        last = next;
     }
+    ADD_FAILURE() << "the broker never comes to rest: it has " << last.broker_descriptors << " descriptors now";
     return last;
 }
 

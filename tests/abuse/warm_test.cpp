@@ -381,11 +381,18 @@ TEST_F(warm, what_boots_ahead_has_not_the_limits_of_the_program_before_it) {
     auto narrow = sandbox_host::request("bash", "exit 0");
     narrow.limits.memory_bytes = 20ULL << 20;
     narrow.limits.processes = 2;
+    const auto lost_while_they_waited = [this] {
+        std::uint64_t all = 0;
+        for (const auto& pool : host.pools_by_now()) all += pool.failed;
+        return all;
+    };
+    const auto before = lost_while_they_waited();
     for (int round = 0; round < 4; ++round) {
         host.run_all(std::vector<launch_request>(4, narrow));
         const auto out = run_as(box_start::parked, request("node", "console.log(5)"));
         EXPECT_EQ(out.standard_output, "5\n") << out.verdict.message;
     }
+    EXPECT_EQ(lost_while_they_waited(), before);
 }
 
 // Named bounds: pool_max of each kind, four parked ones; back at rest within ten seconds.

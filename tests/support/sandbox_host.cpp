@@ -101,7 +101,7 @@ std::vector<std::string> folders_in(const std::string& folder) {
     std::vector<std::string> names;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-        if (entry.is_directory(ignored)) names.push_back(entry.path().string());
+        if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) names.push_back(entry.path().string());
     return names;
 }
 

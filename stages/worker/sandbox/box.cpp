@@ -456,6 +456,8 @@ void first_process::run() {
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
                                        const box_group& group, const box_networks& networks,
                                        const box_network& network) {
+    auto join = group.join_files();
+    if (!join) return join.error();
     auto ends = make_channel();
     if (!ends) return ends.error();
     box_process started;
@@ -480,7 +482,7 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     if (id == 0) {
         // The broker's end would keep the socket of a broker that has died from telling so.
         started.socket.reset();
-        first_process(context, owner, disk, terminals, group.join_files(), (*ends)[1].get()).run();
+        first_process(context, owner, disk, terminals, *join, (*ends)[1].get()).run();
     }
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);

@@ -15,42 +15,42 @@ namespace {
 // Memory that may still be charged to a group whose box has ended: pages that a CPU has in store for it, and those of
 // files that it was the first to read.
 constexpr std::uint64_t residue_max = 1ULL << 20;
-// Enough for a box until it has a program.
+// Enough for pid 1 of a box that waits.
 constexpr std::uint64_t first_process_bytes = 16ULL << 20;
 
 }  // namespace
 
-// Swapping would only hide the limit; a machine without swap accounting has no such file. With cgroup1 that limit is of
-// memory and swap together, and never below the other one.
-bool box_group::write_memory_limits(const std::string& bytes, bool wider) const {
-    const int memory = of(controller::memory);
+runtime::error_code box_group::write_limits(const std::string& memory, const std::string& processes) const {
+    const int directory = of(controller::memory);
+    // Swapping would only hide the limit; a machine without swap accounting has no such file.
     if (level_ == rung::cgroup2) {
-        static_cast<void>(write_at(memory, "memory.swap.max", "0"));
-        return write_at(memory, "memory.max", bytes);
+        static_cast<void>(write_at(directory, "memory.swap.max", "0"));
+        if (!write_at(directory, "memory.max", memory)) return runtime::last_error();
+    } else {
+        // Both together are never below memory alone: to widen it they go first, to narrow it last.
+        const bool widened = write_at(directory, "memory.memsw.limit_in_bytes", memory);
+        if (!write_at(directory, "memory.limit_in_bytes", memory)) return runtime::last_error();
+        if (!widened && !write_at(directory, "memory.memsw.limit_in_bytes", memory) && errno != ENOENT)
+            return runtime::last_error();
     }
-    if (wider) static_cast<void>(write_at(memory, "memory.memsw.limit_in_bytes", bytes));
-    const bool written = write_at(memory, "memory.limit_in_bytes", bytes);
-    if (!wider) static_cast<void>(write_at(memory, "memory.memsw.limit_in_bytes", bytes));
-    return written;
+    if (!write_at(of(controller::pids), "pids.max", processes)) return runtime::last_error();
+    return {};
 }
 
 runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint64_t processes) {
     if (level_ == rung::rlimit || (memory_bytes == memory_limit_ && processes == process_limit_)) return {};
-    const bool wider = memory_bytes > memory_limit_;
-    memory_limit_ = 0;  // until both are known
-    if (!write_memory_limits(std::to_string(memory_bytes), wider)) return runtime::last_error();
+    memory_limit_ = 0;
     // One more for the process that is pid 1 in the box.
-    if (!write_at(of(controller::pids), "pids.max", std::to_string(processes + 1))) return runtime::last_error();
+    if (const auto failed = write_limits(std::to_string(memory_bytes), std::to_string(processes + 1))) return failed;
     memory_limit_ = memory_bytes;
     process_limit_ = processes;
     return {};
 }
 
 runtime::error_code box_group::lift_limits() {
-    if (level_ == rung::rlimit || (memory_limit_ == unlimited && process_limit_ == unlimited)) return {};
-    const char* none = level_ == rung::cgroup2 ? "max" : "-1";
-    if (!write_memory_limits(none, true) || !write_at(of(controller::pids), "pids.max", "max"))
-        return runtime::last_error();
+    if (level_ != rung::cgroup1 || memory_limit_ == unlimited) return {};
+    memory_limit_ = 0;
+    if (const auto failed = write_limits("-1", "max")) return failed;
     memory_limit_ = process_limit_ = unlimited;
     return {};
 }
@@ -63,8 +63,20 @@ void box_group::hasten() {
 
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
 
-std::span<const descriptor> box_group::join_files() const {
-    return level_ == rung::cgroup1 ? entries() : std::span<const descriptor>();
+runtime::result<std::vector<descriptor>> box_group::join_files() const {
+    if (level_ != rung::cgroup1) return std::vector<descriptor>();
+    return entries();
+}
+
+runtime::result<std::vector<descriptor>> box_group::entries() const {
+    // A process that has one thread and moves itself does not have to stop all forks of the machine for it.
+    const char* file = level_ == rung::cgroup1 ? "tasks" : "cgroup.procs";
+    std::vector<descriptor> files;
+    for (const auto& directory : directories_) {
+        files.emplace_back(openat(directory.get(), file, O_WRONLY | O_CLOEXEC));
+        if (!files.back()) return runtime::last_error();
+    }
+    return files;
 }
 
 std::optional<std::uint64_t> box_group::cpu_us() const {

@@ -17,9 +17,9 @@ class box_groups {
     // `prefix`: of the names of all its groups.
     box_groups(const cgroup_tree& tree, std::string prefix) : tree_(tree), prefix_(std::move(prefix)) {}
 
-    // One with nothing in it, without limits and of the lowest weight.
+    // One with nothing in it and of the lowest weight. Limits that it may have are wide enough for a box that waits.
     runtime::result<box_group> take();
-    // Its box has ended. It is kept if it can be made as good as new, and `most` are not kept already.
+    // Its box has ended. It is kept if all but its limits can be made as new, and `most` are not kept already.
     void give_back(box_group group, std::size_t most);
     void keep_at_most(std::size_t most);
     // Tries again to remove those that were not empty yet.

@@ -351,6 +351,8 @@ void broker::tell(box& b, std::uint64_t cpu_of_tree_us) {
     send(std::move(end), std::move(beside));
     b.told = true;
     --untold_;
+    // Else its pid 1 ends when it comes to, and not before programs that run.
+    if (!has_room()) b.group.hasten();
 }
 
 // The tree is gone: pid 1 is only waited for when everything in its namespace has ended.
@@ -399,7 +401,10 @@ void broker::flush() {
 }
 
 void broker::end_all() {
-    for (auto& [number, b] : boxes_) kill(b, kill_reason::cancelled);  // those told are on their way out
+    for (auto& [number, b] : boxes_) {
+        kill(b, kill_reason::cancelled);
+        if (b.told) b.group.hasten();  // it is on its way out
+    }
     for (auto& [number, b] : boxes_) {
         reap(b.process.handle.get());
         groups_.give_back(std::move(b.group), 0);

@@ -124,6 +124,7 @@ class broker {
     runtime::error_code order_program(pool& of, boxes::iterator into);
     void order_child(box& b);
     bool prepare_next();
+    [[nodiscard]] bool has_room() const;
     bool fill(pool& which);
     bool keep_zygote(pool& which);
     void read_zygote(pool& which, bool successor);

@@ -150,7 +150,6 @@ bool broker::bears(const pool& of) {
 // Has a program of the pool's kind come into a box that waits.
 runtime::error_code broker::order_program(pool& of, boxes::iterator into) {
     box& b = into->second;
-    if (const auto failed = b.group.lift_limits()) return failed;
     auto ends = make_channel();
     if (!ends) return ends.error();
     // An interpreter that waits does so in one call.
@@ -192,16 +191,20 @@ bool broker::prepare_next() {
     return false;
 }
 
+// For boxes that nobody has asked for.
+bool broker::has_room() const { return boxes_.size() + options_.boxes_max < seats_.size(); }
+
 bool broker::fill(pool& which) {
-    const bool room = boxes_.size() + options_.boxes_max < seats_.size();
-    if (!room || which.waiting.size() >= which.size.wanted() || now_ns() < which.rests_until_ns) return false;
+    if (!has_room() || which.waiting.size() >= which.size.wanted() || now_ns() < which.rests_until_ns) return false;
     const bool by_zygote = which.what.number != 0 && which.what.kind == start_kind::zygote;
     if (by_zygote && !bears(which)) return false;
     const char* step = "";
     auto made = make_box({}, step);
     auto failed = made ? runtime::error_code() : made.error();
     if (!failed && which.what.number != 0) {
-        failed = order_program(which, *made);
+        // An interpreter that boots ahead may need more than the program before it.
+        failed = (*made)->second.group.lift_limits();
+        if (!failed) failed = order_program(which, *made);
         if (failed) give_up((*made)->first);
     }
     if (failed) {

@@ -315,18 +315,23 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
     group.name_ = prefix() + name;
     group.level_ = level_;
     group.weight_ = weight_;
-    const bool v2 = level_ == rung::cgroup2;
+    if (const auto failed = make_in_all(group)) {
+        static_cast<void>(group.remove(*this));
+        return failed;
+    }
+    return group;
+}
+
+runtime::error_code cgroup_tree::make_in_all(box_group& group) const {
     for (const auto& h : hierarchies_) {
         if (mkdirat(h.base.get(), group.name_.c_str(), 0755) != 0) return runtime::last_error();
         descriptor directory(openat(h.base.get(), group.name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!directory) return runtime::last_error();
         for (std::size_t i = 0; i < controller_count; ++i)
             if (h.has(static_cast<controller>(i))) group.place_[i] = directory.get();
-        // A process that has one thread and moves itself does not have to stop all forks of the machine for it.
-        group.entries_.emplace_back(openat(directory.get(), v2 ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC));
-        if (!group.entries_.back()) return runtime::last_error();
         group.directories_.push_back(std::move(directory));
     }
+    const bool v2 = level_ == rung::cgroup2;
     if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest))
         return runtime::last_error();
     if (group.of(controller::cpuacct) >= 0)
@@ -337,7 +342,7 @@ runtime::result<box_group> cgroup_tree::make_group(const std::string& name) cons
             openat(group.of(controller::memory), v2 ? "memory.events" : "memory.oom_control", O_RDONLY | O_CLOEXEC));
         group.dies_as_one_ = v2 && write_at(group.of(controller::memory), "memory.oom.group", "1");
     }
-    return group;
+    return {};
 }
 
 void cgroup_tree::sweep() const {

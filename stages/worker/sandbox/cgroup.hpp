@@ -14,7 +14,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +90,7 @@ class cgroup_tree {
     std::string open_base(hierarchy& h, const std::string& base) const;
     bool enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const;
     void find_lowest_weight(const hierarchy& h);
+    runtime::error_code make_in_all(box_group& group) const;
     [[nodiscard]] std::string prefix() const { return name_ + "." + life_ + "."; }
 
     std::string name_;
@@ -108,17 +108,17 @@ class box_group {
     box_group() = default;
 
     runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes);
-    // As if none had ever been set: a group that is used again may have those of its last program.
+    // A group that is used again may have those of its last program.
     runtime::error_code lift_limits();
     // For a box that was killed: dying takes CPU time too, and at the lowest weight would last.
     void hasten();
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
     // One file of each v1 hierarchy, to which the process that joins writes "0". It has one thread.
-    [[nodiscard]] std::span<const descriptor> join_files() const;
+    [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
 
     // The same of every hierarchy: for a process that is no child of the caller's.
-    [[nodiscard]] std::span<const descriptor> entries() const { return entries_; }
+    [[nodiscard]] runtime::result<std::vector<descriptor>> entries() const;
 
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
     [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;
@@ -129,8 +129,9 @@ class box_group {
     // The kernel ends the whole group when its memory is over; else somebody must look at out_of_memory_kills().
     [[nodiscard]] bool dies_as_one() const { return dies_as_one_; }
 
-    // For another box, once nothing is left of the one that it was for: its limits may be. False if that box could be
-    // told from what it reads, or this kernel can't: then it is to be removed.
+    // For another box, once nothing is left of the one that it was for but its limits, if a box without a program can
+    // live within them. False if that box could be told from what it reads, or this kernel can't: then it is to be
+    // removed.
     [[nodiscard]] bool renew();
     // False while processes are left in it.
     [[nodiscard]] bool remove(const cgroup_tree& tree) const;
@@ -139,7 +140,7 @@ class box_group {
     friend class cgroup_tree;
     static constexpr std::uint64_t unlimited = UINT64_MAX;
     [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
-    bool write_memory_limits(const std::string& bytes, bool wider) const;
+    [[nodiscard]] runtime::error_code write_limits(const std::string& memory, const std::string& processes) const;
 
     std::string name_;
     rung level_ = rung::rlimit;
@@ -147,11 +148,10 @@ class box_group {
     cpu_weight weight_;
     std::vector<descriptor> directories_;                      // one for each hierarchy
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
-    std::vector<descriptor> entries_;                          // of each directory
     descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
-    std::uint64_t cpu_before_us_ = 0;  // of the boxes before
-    std::uint64_t memory_limit_ = unlimited;
+    std::uint64_t cpu_before_us_ = 0;         // of the boxes before
+    std::uint64_t memory_limit_ = unlimited;  // 0: not known
     std::uint64_t process_limit_ = unlimited;
     bool hastened_ = false;
 };

@@ -45,6 +45,7 @@ constexpr unsigned descriptors_max = 2 + inside::groups_max;
 role part = role::bystander;
 bool is_ready = false;
 int own_process = -1;
+int listener = -1;  // of a child's filter
 sock_filter filter[filter_max];
 sock_fprog filter_program{0, filter};
 pid_t (*next_fork)() = nullptr;
@@ -68,7 +69,7 @@ __attribute__((constructor)) void begin() {
     close(filter_fd);
 }
 
-void tell(int socket, const char* failed_step, int error, int listener = -1) {
+void tell(int socket, const char* failed_step, int error, int beside = -1) {
     arrival report;
     report.process = getpid();
     report.error = error;
@@ -78,14 +79,14 @@ void tell(int socket, const char* failed_step, int error, int listener = -1) {
     msghdr message{};
     message.msg_iov = &part_of;
     message.msg_iovlen = 1;
-    if (listener >= 0) {
+    if (beside >= 0) {
         message.msg_control = control;
         message.msg_controllen = sizeof control;
         cmsghdr* head = CMSG_FIRSTHDR(&message);
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
         head->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(head), &listener, sizeof listener);
+        memcpy(CMSG_DATA(head), &beside, sizeof beside);
     }
     if (sendmsg(socket, &message, MSG_NOSIGNAL) != sizeof report) _exit(1);
 }
@@ -170,12 +171,12 @@ int shut_in(const child_place& place) {
     check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
     check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
     check(close_range(3, control_fd - 1, 0) == 0 && close_range(control_fd + 1, ~0U, 0) == 0, "close descriptors");
-    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, order.listener_flags, &filter_program);
-    if (listener < 0) {
+    const long loaded = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, order.listener_flags, &filter_program);
+    if (loaded < 0) {
         tell(control_fd, "seccomp", errno);
         _exit(127);
     }
-    return order.listener_flags != 0 ? static_cast<int>(listener) : -1;
+    return order.listener_flags != 0 ? static_cast<int>(loaded) : -1;
 }
 
 // Two steps, so that the box's pid 1 becomes the parent: a process that shares this one's memory enters the box's
@@ -220,10 +221,8 @@ pid_t next_child() {
     if (got < 2 || place.order.groups != got - 2) _exit(1);
     int error = 0;
     if (make_child(place, error)) {
-        const int listener = shut_in(place);
+        listener = shut_in(place);
         part = role::child;
-        tell(control_fd, nullptr, 0, listener);
-        if (listener >= 0) close(listener);
         return 0;
     }
     for (unsigned i = 0; i < got; ++i) close(place.descriptors[i]);
@@ -231,9 +230,10 @@ pid_t next_child() {
     return 1;
 }
 
-// The descriptor of the text that the hook reads.
+// The descriptor of the text that the hook reads. What the interpreter does before it asks is done ahead.
 int await_program() {
-    if (part == role::parked) tell(control_fd, nullptr, 0);
+    tell(control_fd, nullptr, 0, listener);
+    if (listener >= 0) close(listener);
     start_order order;
     int descriptors[descriptors_max];
     if (receive(order, descriptors, 4) != 4) _exit(1);
