@@ -32,11 +32,15 @@ bool is_in_memory(const execution& e) {
            std::ranges::all_of(e.places, is_kept);
 }
 
-// No less than its document will take, but for what a snapshot put together: a record of output is the largest that it
-// is made of.
+// No less than its document will take. A record that is not in memory may be as large as one of output, or a snapshot's
+// that puts several together.
 std::size_t expected_size(const execution& e) {
-    constexpr std::size_t record_bytes = 64U << 10;
-    std::size_t bytes = e.places.size() * record_bytes;
+    constexpr std::size_t output_bytes = 64U << 10;
+    constexpr std::size_t outputs_in_snapshot = 4;
+    std::size_t bytes = 0;
+    for (const auto& place : e.places)
+        bytes += place.kept ? place.kept->record.payload.size()
+                            : std::clamp<std::size_t>(place.event_count, 1, outputs_in_snapshot) * output_bytes;
     for (const auto* payload : e.spec.payloads()) bytes += payload->blob.bytes;
     for (const auto& artifact : e.artifacts)
         for (const auto& piece : artifact) bytes += piece.inline_bytes.size() + piece.blob.bytes;
@@ -73,7 +77,10 @@ struct hand_over::batch {
     std::vector<std::optional<storage::document>> documents;
     std::size_t next = 0;
     std::size_t bytes = 0;
+    // Of those that are being read: what they may become, so that side by side they take no more memory than in turn.
+    std::size_t expected_bytes = 0;
     bool failed = false;
+    runtime::event was_read;
 };
 
 // One after the other, until there are enough or, if it is not to read, until one has to be read.
@@ -81,17 +88,22 @@ task<void> hand_over::fill(batch& of, bool may_read) {
     while (!of.failed && of.next < of.documents.size() && of.bytes < limits_.bytes_max) {
         const auto e = waiting_[of.next];
         if (!may_read && !is_in_memory(*e)) co_return;
-        auto& place = of.documents[of.next++];
-        // While it is read it counts as what it may become, so that side by side they take no more memory than in turn.
-        const std::size_t expected = may_read ? expected_size(*e) : 0;
-        of.bytes += expected;
-        auto document = co_await make_document(e);
-        if (!document) {
-            of.failed = true;
-            co_return;
+        if (of.expected_bytes > 0 && of.bytes + of.expected_bytes >= limits_.bytes_max) {
+            co_await of.was_read.wait();
+            continue;
         }
-        of.bytes += size_of(*document) - expected;
-        place = std::move(*document);
+        auto& place = of.documents[of.next++];
+        const std::size_t expected = may_read ? expected_size(*e) : 0;
+        of.expected_bytes += expected;
+        auto document = co_await make_document(e);
+        of.expected_bytes -= expected;
+        if (document) {
+            of.bytes += size_of(*document);
+            place = std::move(*document);
+        } else {
+            of.failed = true;
+        }
+        of.was_read.notify_all();
     }
 }
 
@@ -104,7 +116,7 @@ task<void> hand_over::fill_by_reading(batch& of) {
 }
 
 task<bool> hand_over::put_batch() {
-    batch made;
+    batch made{.was_read = runtime::event(state_.home)};
     made.documents.resize(std::min(waiting_.size(), limits_.documents_max));
     co_await fill(made, false);
     if (made.next < made.documents.size() && made.bytes < limits_.bytes_max) co_await fill_by_reading(made);

@@ -77,8 +77,8 @@ class sandbox_host final : public testing::Environment {
     bool wait_for_warm(const std::string& lang);
     // What the broker has last told.
     std::vector<stages::worker::sandbox::pool_packet> pools();
-    // The same of all boxes that were asked for before. It tells now and then: this runs two programs and waits. What the
-    // last of those leaves may still come.
+    // The same of all boxes that were asked for before. It tells now and then: this runs two programs and waits. What
+    // the last of those leaves may still come.
     std::vector<stages::worker::sandbox::pool_packet> pools_by_now();
 
     // Nothing of any run is left: no process below the broker, no process of a run's user, no control group, no mount.

@@ -85,6 +85,14 @@ TEST(hand_over, large_documents_are_read_one_at_a_time) {
     EXPECT_EQ(ended.most_read_at_once(), 1U);
 }
 
+// Nobody knows how small its records are before they have been read.
+TEST(hand_over, one_of_many_records_makes_others_wait_only_while_it_is_read) {
+    ended_executions ended;
+    ended.add(200, "text");
+    for (int i = 0; i < 99; ++i) ended.add(1, "text");
+    EXPECT_EQ(ended.most_read_at_once(), ended.limits.reads_at_once);
+}
+
 TEST(hand_over, large_artefacts_are_read_one_at_a_time) {
     ended_executions ended;
     for (int i = 0; i < 3; ++i) ended.add(0, "", {std::string(10'000'000, 'x')});
@@ -93,9 +101,8 @@ TEST(hand_over, large_artefacts_are_read_one_at_a_time) {
 
 TEST(hand_over, as_many_are_read_as_one_call_carries) {
     ended_executions ended;
-    ended.limits.bytes_max = 1 << 20;
-    for (int i = 0; i < 10; ++i) ended.add(0, "", {std::string(300'000, 'x')});
-    EXPECT_EQ(ended.most_read_at_once(), 2U);
+    for (int i = 0; i < 10; ++i) ended.add(0, "", {std::string(3'000'000, 'x')});
+    EXPECT_EQ(ended.most_read_at_once(), 3U);
 }
 
 }  // namespace
