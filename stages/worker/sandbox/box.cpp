@@ -88,6 +88,7 @@ class first_process {
     bool launched_ = false;
     bool on_terminal_ = false;  // its standard streams are
     bool of_zygote_ = false;
+    bool hears_ahead_ = false;  // its filter's listener has come
     socket_listeners listeners_;
     pid_t ahead_ = 0;  // a program that has booted and waits
     descriptor to_ahead_;
@@ -254,9 +255,13 @@ void first_process::take_arrival() {
     if (receive_bytes(to_ahead_.get(), &here, sizeof here, beside)) fail("a program that waited has ended", EPIPE);
     here.step[sizeof here.step - 1] = '\0';
     if (here.error != 0 || here.process <= 1) fail(here.step, here.error);
-    const bool has_own_filter = of_zygote_ && context_.listener_flags != 0;
-    if (has_own_filter == beside.empty()) fail("listener", EPROTO);
-    if (has_own_filter) check(listeners_.add(beside.front().release()), "listener");
+    const bool brings_listener = of_zygote_ && context_.listener_flags != 0 && !hears_ahead_;
+    if (brings_listener == beside.empty()) fail("listener", EPROTO);
+    if (brings_listener) {
+        check(listeners_.add(beside.front().release()), "listener");
+        hears_ahead_ = true;
+        return;
+    }
     ahead_ = here.process;
     report(box_record::kind::ready, 0);
 }

@@ -212,6 +212,24 @@ def a_killed_broker_loses_no_execution(context):
     warmed(client)
 
 
+# In a box each of these is told to its first process, which must hear of it although no program is there yet.
+@case()
+def a_hook_may_make_sockets_ahead_of_the_program(context):
+    server = context.own(shards=1)
+    folder = server.home / "runtimes"
+    folder.mkdir()
+    manifest = (Path(__file__).resolve().parents[3] / "runtimes" / "python.yaml").read_text()
+    mark = "        booted.clear()\n"
+    assert manifest.count(mark) == 1, "the hook has changed"
+    (folder / "python.yaml").write_text(
+        manifest.replace(mark, mark + "        import socket\n        os.kept = socket.socketpair()\n"))
+    server.flags += ["--runtimes", str(folder)]
+    client = server.start().client
+    warmed(client)
+    result = client.run("import os\nos.kept[0].send(b'through')\nprint(os.kept[1].recv(9))")
+    expect.equal((result["stdout"], result["isolation"]["start"]), ("b'through'\n", "zygote"), result["stderr"])
+
+
 @case()
 def pools_follow_demand_and_shrink(context):
     server = context.own(shards=1, environment={"WEIR_SANDBOX__POOL_MAX": "4"}).start()

@@ -45,7 +45,6 @@ constexpr unsigned descriptors_max = 2 + inside::groups_max;
 role part = role::bystander;
 bool is_ready = false;
 int own_process = -1;
-int listener = -1;  // of a child's filter
 sock_filter filter[filter_max];
 sock_fprog filter_program{0, filter};
 pid_t (*next_fork)() = nullptr;
@@ -69,7 +68,7 @@ __attribute__((constructor)) void begin() {
     close(filter_fd);
 }
 
-void tell(int socket, const char* failed_step, int error, int beside = -1) {
+void tell(int socket, const char* failed_step, int error, int listener = -1) {
     arrival report;
     report.process = getpid();
     report.error = error;
@@ -79,14 +78,14 @@ void tell(int socket, const char* failed_step, int error, int beside = -1) {
     msghdr message{};
     message.msg_iov = &part_of;
     message.msg_iovlen = 1;
-    if (beside >= 0) {
+    if (listener >= 0) {
         message.msg_control = control;
         message.msg_controllen = sizeof control;
         cmsghdr* head = CMSG_FIRSTHDR(&message);
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
         head->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(head), &beside, sizeof beside);
+        memcpy(CMSG_DATA(head), &listener, sizeof listener);
     }
     if (sendmsg(socket, &message, MSG_NOSIGNAL) != sizeof report) _exit(1);
 }
@@ -171,12 +170,12 @@ int shut_in(const child_place& place) {
     check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
     check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
     check(close_range(3, control_fd - 1, 0) == 0 && close_range(control_fd + 1, ~0U, 0) == 0, "close descriptors");
-    const long loaded = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, order.listener_flags, &filter_program);
-    if (loaded < 0) {
+    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, order.listener_flags, &filter_program);
+    if (listener < 0) {
         tell(control_fd, "seccomp", errno);
         _exit(127);
     }
-    return order.listener_flags != 0 ? static_cast<int>(loaded) : -1;
+    return order.listener_flags != 0 ? static_cast<int>(listener) : -1;
 }
 
 // Two steps, so that the box's pid 1 becomes the parent: a process that shares this one's memory enters the box's
@@ -221,8 +220,13 @@ pid_t next_child() {
     if (got < 2 || place.order.groups != got - 2) _exit(1);
     int error = 0;
     if (make_child(place, error)) {
-        listener = shut_in(place);
+        const int listener = shut_in(place);
         part = role::child;
+        // At once: a call that makes a socket waits for who listens.
+        if (listener >= 0) {
+            tell(control_fd, nullptr, 0, listener);
+            close(listener);
+        }
         return 0;
     }
     for (unsigned i = 0; i < got; ++i) close(place.descriptors[i]);
@@ -232,8 +236,7 @@ pid_t next_child() {
 
 // The descriptor of the text that the hook reads. What the interpreter does before it asks is done ahead.
 int await_program() {
-    tell(control_fd, nullptr, 0, listener);
-    if (listener >= 0) close(listener);
+    tell(control_fd, nullptr, 0);
     start_order order;
     int descriptors[descriptors_max];
     if (receive(order, descriptors, 4) != 4) _exit(1);
