@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "pipeline/snapshots.hpp"
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/idle.hpp"
 #include "runtime/spawn.hpp"
 #include "stages/result/documents.hpp"
+#include "stages/worker/output_framer.hpp"
 
 namespace stages::result {
 
@@ -32,15 +34,16 @@ bool is_in_memory(const execution& e) {
            std::ranges::all_of(e.places, is_kept);
 }
 
-// No less than its document will take. A record that is not in memory may be as large as one of output, or a snapshot's
-// that puts several together.
+// No less than its document will take. A record that is not in memory may be as large as one of output for each of its
+// events, and no larger than a snapshot's that puts several together.
 std::size_t expected_size(const execution& e) {
-    constexpr std::size_t output_bytes = 64U << 10;
-    constexpr std::size_t outputs_in_snapshot = 4;
+    const std::size_t part_bytes = pipeline::snapshot_options().part_bytes_max;
     std::size_t bytes = 0;
-    for (const auto& place : e.places)
+    for (const auto& place : e.places) {
+        const std::size_t events = std::max<std::size_t>(1, place.event_count);
         bytes += place.kept ? place.kept->record.payload.size()
-                            : std::clamp<std::size_t>(place.event_count, 1, outputs_in_snapshot) * output_bytes;
+                            : std::min(events * worker::output_frame_bytes_max, part_bytes);
+    }
     for (const auto* payload : e.spec.payloads()) bytes += payload->blob.bytes;
     for (const auto& artifact : e.artifacts)
         for (const auto& piece : artifact) bytes += piece.inline_bytes.size() + piece.blob.bytes;

@@ -110,7 +110,7 @@ class box_group {
     runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes);
     // A group that is used again may have those of its last program.
     runtime::error_code lift_limits();
-    // For a box that was killed: dying takes CPU time too, and at the lowest weight would last.
+    // For a box that is to be gone soon: dying takes CPU time too, and at the lowest weight would last.
     void hasten();
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
