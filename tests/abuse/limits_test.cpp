@@ -1,4 +1,7 @@
 // Programs that want more than they may have, and programs that will not end.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "tests/abuse/hostile.hpp"
 
 namespace tests {
@@ -8,6 +11,16 @@ using stages::worker::cause;
 using stages::worker::on_output_limit;
 
 class limits : public hostile {};
+
+// Tests of trees are passed over where the server says that the machine has no control groups; it must not say so here.
+TEST_F(limits, a_machine_that_can_limit_trees_does) {
+    for (const char* controller : {"memory", "pids"}) {
+        const std::string probe = std::string("/sys/fs/cgroup/") + controller + "/weir-limits-test";
+        if (mkdir(probe.c_str(), 0755) != 0) GTEST_SKIP() << "no groups (v1) can be made here";
+        EXPECT_EQ(rmdir(probe.c_str()), 0);
+    }
+    EXPECT_TRUE(host.limits_trees());
+}
 
 TEST_F(limits, wall_time) {
     std::uint64_t best_us = UINT64_MAX;
