@@ -8,22 +8,7 @@ from pathlib import Path
 
 from harness import expect
 from harness.runner import Skipped, case
-
-KINDS = {"python": "zygote", "node": "parked"}
-
-
-def start_of(client, script="1", lang="python", **fields):
-    result = client.run(script, lang=lang, **fields)
-    expect.equal(result["status"], "completed", result["error_message"])
-    return result["isolation"]["start"]
-
-
-def warmed(client, lang="python"):
-    """Runs the language until something has booted for the next one."""
-    deadline = time.monotonic() + 60
-    while start_of(client, lang=lang) != KINDS[lang]:
-        assert time.monotonic() < deadline, f"{lang} never begins as {KINDS[lang]}"
-        time.sleep(0.1)
+from harness.warm import start_of, warmed
 
 
 def has(client, lang):
@@ -105,57 +90,6 @@ def a_warm_programs_objects_end_with_it(context):
     expect.equal(warm["stdout"].count("ended"), 3)
 
 
-ENDS = ("import os\n"
-        "class Ends:\n def __init__(self, name, write=os.write): self.name, self.write = name, write\n"
-        " def __call__(self): pass\n def __del__(self): self.write(1, b'ended ' + self.name + b'\\n')\n")
-# What a program can do for, and see of, its end: the interpreter takes itself apart behind it, warm or cold.
-ENDINGS = {
-    "last line": "print(1)",
-    "a ring": ENDS + "one = Ends(b'one')\none.self = one",
-    "a module's": ENDS + "import sys\nsys.one = one = Ends(b'one')\none.self = one\ndel one\nos.two = Ends(b'two')",
-    "a builtin": ENDS + "import builtins\nbuiltins.one = Ends(b'one')",
-    "a thread's own": ENDS + "import threading\nown = threading.local()\nown.one = Ends(b'one')",
-    "a context's": ENDS + "import contextvars\nvariable = contextvars.ContextVar('v')\nvariable.set(Ends(b'one'))",
-    "a codec": ENDS + "import codecs\nkept = Ends(b'one')\ncodecs.register(lambda name: None)",
-    "a fork's": ENDS + "os.register_at_fork(before=Ends(b'one'))",
-    "the collector's": ENDS + "import contextvars, gc\nvariable = contextvars.ContextVar('v')\n"
-                              "variable.set(Ends(b'one'))\ngc.freeze()",
-    "a tracer's": "import sys\nsys.settrace(lambda frame, event, what: print(event, frame.f_code.co_name))\nstr(1)",
-    "a generator": "def steps():\n try: yield\n finally: print('finally')\nrunning = steps()\nnext(running)",
-    "a file": "file = open('/dev/stderr', 'w')\nfile.write('not flushed')",
-    "a text": "import sys\nsys.stdout.reconfigure(write_through=False)\nsys.stdout.write('not flushed')",
-    "C's own output": "import ctypes\nctypes.CDLL(None).printf(b'not flushed')",
-    "at exit": "import atexit\natexit.register(print, 'last')\natexit.register(print, 'first')",
-    "exit at exit": "import atexit, os\natexit.register(os._exit, 6)",
-    "threads": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('later'))).start()\n"
-               "threading.Thread(target=time.sleep, args=[60], daemon=True).start()",
-    "a child": "import os, sys\nif os.fork() == 0: sys.exit(5)\nprint(os.waitstatus_to_exitcode(os.wait()[1]))",
-    "SystemExit": "import sys\nsys.exit(3)",
-    "SystemExit of nowhere": "from sys import exit\nleave = exit\nimport sys\nglobals().clear()\nimport sys\nsys.exit(3)",
-    "os._exit": "import os\nos._exit(9)",
-    "an exception that is forgotten": "import atexit, sys\n"
-                                      "atexit.register(lambda: (delattr(sys, 'last_value'), delattr(sys, 'last_type')))\n"
-                                      "raise ValueError(1)",
-    "an exception": ENDS + "one = Ends(b'one')\nraise ValueError(1)",
-    "an interrupt": "import os\nos.kill(os.getpid(), 2)",
-    "closed output": "import sys\nsys.stdout.close()",
-    "output that fails": "import sys\nclass Fails:\n def write(self, text): pass\n def flush(self): raise OSError\n"
-                         " def __repr__(self): return 'fails'\nFails.__del__ = lambda self: None\nsys.stdout = Fails()",
-    "a prompt": "import os\nos.environ['PYTHONINSPECT'] = '1'\nprint(7)",
-}
-
-
-@case()
-def a_warm_program_ends_like_a_cold_one(context):
-    client = context.shared().client
-    warmed(client)
-    for name, script in ENDINGS.items():
-        cold, warm = (client.run(script, isolation=kind) for kind in ("cold", "warm"))
-        expect.equal(warm["isolation"]["start"], "zygote", name)
-        for field in ("status", "exit_code", "error_type", "stdout", "stderr"):
-            expect.equal(warm[field], cold[field], f"{name}: {field}")
-
-
 @case()
 def without_pools_everything_is_cold(context):
     client = context.own(shards=1, environment={"WEIR_SANDBOX__POOL_MAX": "0"}).start().client
@@ -219,10 +153,10 @@ def a_hook_may_make_sockets_ahead_of_the_program(context):
     folder = server.home / "runtimes"
     folder.mkdir()
     manifest = (Path(__file__).resolve().parents[3] / "runtimes" / "python.yaml").read_text()
-    mark = "        booted.clear()\n"
+    mark = "        # In a box."
     assert manifest.count(mark) == 1, "the hook has changed"
     (folder / "python.yaml").write_text(
-        manifest.replace(mark, mark + "        import socket\n        os.kept = socket.socketpair()\n"))
+        manifest.replace(mark, "        import socket\n        os.kept = socket.socketpair()\n" + mark))
     server.flags += ["--runtimes", str(folder)]
     client = server.start().client
     warmed(client)
