@@ -153,10 +153,10 @@ def a_hook_may_make_sockets_ahead_of_the_program(context):
     folder = server.home / "runtimes"
     folder.mkdir()
     manifest = (Path(__file__).resolve().parents[3] / "runtimes" / "python.yaml").read_text()
-    mark = "        # In a box."
+    mark = "            # In a box."
     assert manifest.count(mark) == 1, "the hook has changed"
     (folder / "python.yaml").write_text(
-        manifest.replace(mark, "        import socket\n        os.kept = socket.socketpair()\n" + mark))
+        manifest.replace(mark, "            import socket\n            os.kept = socket.socketpair()\n" + mark))
     server.flags += ["--runtimes", str(folder)]
     client = server.start().client
     warmed(client)
