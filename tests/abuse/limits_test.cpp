@@ -22,6 +22,22 @@ TEST_F(limits, a_machine_that_can_limit_trees_does) {
     EXPECT_TRUE(host.limits_trees());
 }
 
+// The kernel lets a thread of the server that has just run wait for several of many idle siblings, not of one.
+TEST_F(limits, one_idle_group_is_around_all_boxes) {
+    host.run(sandbox_host::request("bash", "true"));
+    std::size_t boxes = 0;
+    for (const auto& group : host.groups()) {
+        const auto above = group.substr(0, group.rfind('/'));
+        if (read_file(group + "/cpu.idle") != "1\n" || group.ends_with(".all")) continue;
+        ++boxes;
+        EXPECT_TRUE(above.ends_with(".all")) << group;
+        EXPECT_EQ(read_file(above + "/cpu.idle"), "1\n");
+    }
+    if (!host.limits_trees()) GTEST_SKIP() << "needs cgroups";
+    if (read_file("/sys/fs/cgroup/cpu/cpu.idle").empty()) GTEST_SKIP() << "this kernel has no idle groups (v1)";
+    EXPECT_GT(boxes, 0U) << "no box waits, and none is kept";
+}
+
 TEST_F(limits, wall_time) {
     std::uint64_t best_us = UINT64_MAX;
     for (const char* script :

@@ -62,6 +62,8 @@ class sandbox_host final : public testing::Environment {
     static bool reuses_networks();
     // In how many of them each box has a group.
     [[nodiscard]] std::size_t group_hierarchies() const;
+    // Of this host: the groups of its boxes, and the one around them.
+    [[nodiscard]] std::vector<std::string> groups() const;
     [[nodiscard]] const stages::worker::sandbox::launcher_report& report() const { return nursery_->report(); }
     [[nodiscard]] const std::vector<stages::worker::runtimes::installed_runtime>& installed() const {
         return installed_;

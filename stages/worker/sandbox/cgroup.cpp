@@ -94,6 +94,14 @@ descriptor make_directory(int parent, const std::string& name) {
     return descriptor(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+// cgroup2's, for the groups below this one. The CPU's is of use, and not needed.
+bool enable_limits(int group) {
+    static_cast<void>(write_at(group, "cgroup.subtree_control", "+cpu"));
+    static_cast<void>(write_at(group, "cgroup.subtree_control", "+memory +pids"));
+    const std::string list = read_at(group, "cgroup.subtree_control");
+    return has_word(list, "memory") && has_word(list, "pids");
+}
+
 bool move_into(int group, pid_t process) { return write_at(group, "cgroup.procs", std::to_string(process)); }
 
 // Where the process's own group lies below a mount that may show only a part of the hierarchy.
@@ -209,6 +217,22 @@ void cgroup_tree::find_lowest_weight(const hierarchy& h) {
     unlinkat(h.base.get(), name.c_str(), AT_REMOVEDIR);
 }
 
+// Where it cannot be made boxes do without.
+void cgroup_tree::put_around_all(hierarchy& h) const {
+    if (weight_.file == nullptr) return;
+    const std::string name = prefix() + "all";
+    descriptor all = make_directory(h.base.get(), name);
+    const auto passes_limits_on = [](int group) {
+        return !exists_at(group, "cgroup.subtree_control") || enable_limits(group);
+    };
+    if (all && write_at(all.get(), weight_.file, weight_.lowest) && passes_limits_on(all.get())) {
+        h.above = std::move(h.base);
+        h.base = std::move(all);
+    } else if (all) {
+        unlinkat(h.base.get(), name.c_str(), AT_REMOVEDIR);
+    }
+}
+
 bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std::vector<group_membership>& own,
                               pid_t server) {
     const auto mount = std::find_if(mounts.begin(), mounts.end(), [](const auto& m) { return m.type == "cgroup2"; });
@@ -225,12 +249,7 @@ bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std:
 
 // A group other than the root may have processes or limited children, not both: the server moves one level down first.
 bool cgroup_tree::enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const {
-    const auto enabled = [&h] {
-        static_cast<void>(write_at(h.base.get(), "cgroup.subtree_control", "+cpu"));
-        static_cast<void>(write_at(h.base.get(), "cgroup.subtree_control", "+memory +pids"));
-        const std::string list = read_at(h.base.get(), "cgroup.subtree_control");
-        return has_word(list, "memory") && has_word(list, "pids");
-    };
+    const auto enabled = [&h] { return enable_limits(h.base.get()); };
     const bool is_root = !exists_at(h.base.get(), "cgroup.type");
     if (is_root) return enabled();
     home = make_directory(h.base.get(), name_ + ".server");
@@ -265,6 +284,7 @@ bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t serve
     }
     h.controllers = bit(controller::memory) | bit(controller::pids) | bit(controller::cpuacct) | bit(controller::cpu);
     find_lowest_weight(h);
+    put_around_all(h);
     hierarchies_.push_back(std::move(h));
     return true;
 }
@@ -275,7 +295,10 @@ std::string cgroup_tree::build_v1(const std::string& base, unsigned controllers)
     h.controllers = controllers;
     std::string problem = open_base(h, base);
     if (!problem.empty()) return problem;
-    if (h.has(controller::cpu)) find_lowest_weight(h);
+    if (h.has(controller::cpu)) {
+        find_lowest_weight(h);
+        put_around_all(h);
+    }
     hierarchies_.push_back(std::move(h));
     return {};
 }
@@ -346,31 +369,28 @@ runtime::error_code cgroup_tree::make_in_all(box_group& group) const {
 }
 
 void cgroup_tree::sweep() const {
-    const auto begins = [](const std::string& text, const std::string& with) {
-        return text.compare(0, with.size(), with) == 0;
-    };
     for (const auto& h : hierarchies_)
-        for (const auto& name : names_in(h.base.get()))
-            if (begins(name, name_ + ".") && !begins(name, prefix()) && name != name_ + ".server")
-                destroy(h.base.get(), name);
+        for (const auto& name : names_in(h.outer()))
+            if (name.starts_with(name_ + ".") && !name.starts_with(prefix()) && name != name_ + ".server")
+                destroy(h.outer(), name);
 }
 
 void cgroup_tree::remove_groups(const std::string& box_prefix) const {
-    const std::string whole = prefix() + box_prefix;
     for (const auto& h : hierarchies_)
         for (const auto& name : names_in(h.base.get()))
-            if (name.compare(0, whole.size(), whole) == 0) destroy(h.base.get(), name);
+            if (name.starts_with(prefix() + box_prefix)) destroy(h.base.get(), name);
 }
 
 void cgroup_tree::remove(pid_t server) const {
-    remove_groups("");
     for (const auto& h : hierarchies_) {
+        for (const auto& name : names_in(h.outer()))
+            if (name.starts_with(prefix())) destroy(h.outer(), name);
         // Where a group with children may have no processes they cannot leave, and the next start uses the group again.
         const std::string home = name_ + ".server";
-        if (!exists_at(h.base.get(), home.c_str())) continue;
-        static_cast<void>(move_into(h.base.get(), server));
-        static_cast<void>(move_into(h.base.get(), getpid()));
-        unlinkat(h.base.get(), home.c_str(), AT_REMOVEDIR);
+        if (!exists_at(h.outer(), home.c_str())) continue;
+        static_cast<void>(move_into(h.outer(), server));
+        static_cast<void>(move_into(h.outer(), getpid()));
+        unlinkat(h.outer(), home.c_str(), AT_REMOVEDIR);
     }
 }
 

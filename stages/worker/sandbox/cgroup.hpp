@@ -1,9 +1,12 @@
 // The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
-// mixed and v2 has none); or none, where only rlimits stand. Boxes are siblings of the server's threads, each in a
-// group of its own and of the lowest CPU weight, so that a server that wakes up has the CPU at once:
+// mixed and v2 has none); or none, where only rlimits stand. Each box has a group of its own and of the lowest CPU
+// weight, and where that is given, one group around all boxes has it too: the server's threads are siblings of that one,
+// so that a server that wakes up has the CPU at once. Of many such siblings the kernel has a thread that has just run
+// wait for several's turns.
 //
-//   <base>/<name>.<life>.<box>   <base> is the server's own group, or the top one; <life> is new at every start
-//   <base>/<name>.server         only for cgroup2 below the root: a group there has processes or limited children
+//   <base>/<name>.<life>.<box>         <base> is the server's own group, or the top one; <life> is new at every start
+//   <base>/<name>.<life>.all/<name>.<life>.<box>   where groups have a CPU weight
+//   <base>/<name>.server               only for cgroup2 below the root: a group there has processes or limited children
 //
 // What is called <name> and has another life is of an earlier one, and is killed and removed by sweep().
 // Everything here is called by the nursery and its brokers, which have one thread each.
@@ -78,8 +81,10 @@ class cgroup_tree {
   private:
     friend class box_group;
     struct hierarchy {
-        descriptor base;
+        descriptor base;           // in which boxes have their groups
+        descriptor above;          // if that is the one around all boxes: where it is
         unsigned controllers = 0;  // bit of each
+        [[nodiscard]] int outer() const { return above ? above.get() : base.get(); }
         [[nodiscard]] bool has(controller c) const { return (controllers >> static_cast<unsigned>(c) & 1U) != 0; }
     };
 
@@ -90,6 +95,7 @@ class cgroup_tree {
     std::string open_base(hierarchy& h, const std::string& base) const;
     bool enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const;
     void find_lowest_weight(const hierarchy& h);
+    void put_around_all(hierarchy& h) const;
     runtime::error_code make_in_all(box_group& group) const;
     [[nodiscard]] std::string prefix() const { return name_ + "." + life_ + "."; }
 
