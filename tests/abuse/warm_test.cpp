@@ -83,12 +83,12 @@ TEST_F(warm, a_request_may_insist_on_a_cold_start) {
 
 // Everything that a program can ask its interpreter and the system, but for what is different in any two runs, and for
 // the objects that the collector leaves alone (gc.get_freeze_count, gc.get_objects), of which a cold start has none,
-// and the function that is registered for its end (atexit._ncallbacks).
+// and the one function that is registered for its end.
 constexpr const char* ask_python = R"code(
 import sys
 before = sorted(sys.modules)
 caches = sorted(sys.path_importer_cache)
-import os, resource, signal, threading, locale, gc, site, json, stat
+import os, resource, signal, threading, locale, atexit, gc, site, json, stat
 lines = {}
 lines['modules'] = before
 lines['caches'] = caches
@@ -119,6 +119,7 @@ lines['scheduling'] = os.sched_getscheduler(0), os.nice(0), sorted(os.sched_geta
 lines['locale'] = locale.setlocale(locale.LC_ALL), locale.getpreferredencoding(), sys.getfilesystemencoding()
 lines['threads'] = threading.active_count(), threading.main_thread() is threading.current_thread(), \
     threading.main_thread().ident == threading.get_ident(), threading.current_thread().native_id == os.getpid()
+lines['atexit'] = max(1, atexit._ncallbacks())
 lines['collector'] = gc.get_threshold(), gc.isenabled(), gc.get_debug(), len(gc.garbage)
 lines['site'] = site.ENABLE_USER_SITE, site.getusersitepackages(), site.getsitepackages()
 lines['recursion'] = sys.getrecursionlimit(), sys.getswitchinterval(), sys.gettrace(), sys.getprofile()

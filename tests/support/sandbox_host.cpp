@@ -355,7 +355,7 @@ std::vector<std::string> sandbox_host::groups() const { return group_folders(gro
 std::size_t sandbox_host::group_hierarchies() const {
     std::map<std::string, std::size_t> folders;
     std::size_t most = 0;
-    for (const auto& group : group_folders(group_name_ + "."))
+    for (const auto& group : groups())
         if (!group.ends_with(".server")) most = std::max(most, ++folders[group.substr(group.rfind('/'))]);
     return most;
 }
@@ -383,7 +383,7 @@ std::string sandbox_host::leftovers() {
             }
         }
         std::map<std::string, int> empty_groups;  // by name; a box has one in each hierarchy
-        for (const auto& group : group_folders(group_name_ + ".")) {
+        for (const auto& group : groups()) {
             if (group.ends_with(".server") || group.ends_with(".all")) continue;  // not a box's
             std::istringstream list(read_file(group + "/cgroup.procs"));
             const std::vector<pid_t> members{std::istream_iterator<pid_t>(list), {}};

@@ -81,8 +81,9 @@ void destroy(int parent, const std::string& name) {
         {
             const descriptor group(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             if (!group) return;
-            for (const auto& child : names_in(group.get())) destroy(group.get(), child);
+            // This one first: what dies below it has no more of the CPU than it has.
             kill_all_in(group.get());
+            for (const auto& child : names_in(group.get())) destroy(group.get(), child);
         }
         if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
         sleep_a_little();
@@ -249,12 +250,11 @@ bool cgroup_tree::try_cgroup2(const std::vector<mount_entry>& mounts, const std:
 
 // A group other than the root may have processes or limited children, not both: the server moves one level down first.
 bool cgroup_tree::enable_v2(const hierarchy& h, bool whole_view, pid_t server, descriptor& home) const {
-    const auto enabled = [&h] { return enable_limits(h.base.get()); };
     const bool is_root = !exists_at(h.base.get(), "cgroup.type");
-    if (is_root) return enabled();
+    if (is_root) return enable_limits(h.base.get());
     home = make_directory(h.base.get(), name_ + ".server");
     if (!home || !move_into(home.get(), server) || !move_into(home.get(), getpid())) return false;
-    if (enabled()) return true;
+    if (enable_limits(h.base.get())) return true;
     if (!whole_view) return false;
     // The top of a container's view: everything in it is ours to move.
     const std::string others = read_at(h.base.get(), "cgroup.procs");
@@ -262,7 +262,7 @@ bool cgroup_tree::enable_v2(const hierarchy& h, bool whole_view, pid_t server, d
     while (!rest.empty())
         if (const auto process = to_number(next_word(rest, '\n')))
             static_cast<void>(move_into(home.get(), static_cast<pid_t>(*process)));
-    return enabled();
+    return enable_limits(h.base.get());
 }
 
 bool cgroup_tree::build_v2(const std::string& base, bool whole_view, pid_t server) {

@@ -2,11 +2,10 @@
 one that leaves nobody to be told ends at once, and no other does."""
 
 import re
-from pathlib import Path
 
 from harness import expect
 from harness.runner import case
-from harness.warm import warmed
+from harness.warm import warmed, with_python_manifest
 
 ENDS = ("import os\n"
         "class Ends:\n def __init__(self, name, write=os.write): self.name, self.write = name, write\n"
@@ -168,23 +167,9 @@ TOLD = ("a ring", "a reference", "a file", "a tracer", "audits", "at exit", "Sys
         "C's own output", "threads", "exit functions that are gone", "a collector that is watched", "a prompt of its own", "no dictionary")
 
 
-def with_manifest(context, *change):
-    """A server of its own whose Python has another manifest, and begins warm."""
-    server = context.own(shards=1)
-    folder = server.home / "runtimes"
-    folder.mkdir()
-    manifest = (Path(__file__).resolve().parents[3] / "runtimes" / "python.yaml").read_text()
-    assert manifest.count(change[0]) == 1, "the manifest has changed"
-    (folder / "python.yaml").write_text(manifest.replace(*change))
-    server.flags += ["--runtimes", str(folder)]
-    client = server.start().client
-    warmed(client, script="raise SystemExit")
-    return client
-
-
 @case()
 def who_leaves_nobody_to_be_told_ends_at_once(context):
-    client = with_manifest(context, "_exit(0)", "_exit(77)")
+    client = with_python_manifest(context, "_exit(0)", "_exit(77)")
     for name, script in SILENT.items():
         result = client.run(script)
         expect.equal((result["exit_code"], result["isolation"]["start"]), (77, "zygote"), f"{name}: {result['stderr']}")
@@ -198,6 +183,6 @@ def who_leaves_nobody_to_be_told_ends_at_once(context):
 # With buffers the interpreter notices in the end that it could not write them, and says so.
 @case()
 def output_that_is_buffered_and_lost_is_a_failure(context):
-    client = with_manifest(context, 'PYTHONUNBUFFERED: "1"', 'NOTHING: "1"')
+    client = with_python_manifest(context, 'PYTHONUNBUFFERED: "1"', 'NOTHING: "1"')
     for isolation in ("cold", "warm"):
         expect.equal(client.run("import os\nprint(1)\nos.close(1)", isolation=isolation)["exit_code"], 120, isolation)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import expect
 from harness.runner import Skipped, case
-from harness.warm import start_of, warmed
+from harness.warm import start_of, warmed, with_python_manifest
 
 
 def has(client, lang):
@@ -149,17 +149,9 @@ def a_killed_broker_loses_no_execution(context):
 # In a box each of these is told to its first process, which must hear of it although no program is there yet.
 @case()
 def a_hook_may_make_sockets_ahead_of_the_program(context):
-    server = context.own(shards=1)
-    folder = server.home / "runtimes"
-    folder.mkdir()
-    manifest = (Path(__file__).resolve().parents[3] / "runtimes" / "python.yaml").read_text()
     mark = "            # In a box."
-    assert manifest.count(mark) == 1, "the hook has changed"
-    (folder / "python.yaml").write_text(
-        manifest.replace(mark, "            import socket\n            os.kept = socket.socketpair()\n" + mark))
-    server.flags += ["--runtimes", str(folder)]
-    client = server.start().client
-    warmed(client)
+    client = with_python_manifest(
+        context, mark, "            import socket\n            os.kept = socket.socketpair()\n" + mark)
     result = client.run("import os\nos.kept[0].send(b'through')\nprint(os.kept[1].recv(9))")
     expect.equal((result["stdout"], result["isolation"]["start"]), ("b'through'\n", "zygote"), result["stderr"])
 
