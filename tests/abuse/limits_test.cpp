@@ -22,7 +22,7 @@ TEST_F(limits, a_machine_that_can_limit_trees_does) {
     EXPECT_TRUE(host.limits_trees());
 }
 
-// The kernel lets a thread of the server that has just run wait for several of many idle siblings, not of one.
+// Beside many idle siblings the server was seen to wait for several of their turns, beside one for fewer.
 TEST_F(limits, one_idle_group_is_around_all_boxes) {
     host.run(sandbox_host::request("bash", "true"));
     std::size_t boxes = 0;

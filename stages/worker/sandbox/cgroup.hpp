@@ -1,8 +1,8 @@
 // The control groups of boxes. One ladder, probed once: cgroup2 with its controllers; cgroup1 (also where v1 and v2 are
 // mixed and v2 has none); or none, where only rlimits stand. Each box has a group of its own and of the lowest CPU
 // weight, and where that is given, one group around all boxes has it too: the server's threads are siblings of that
-// one, so that a server that wakes up has the CPU at once. Of many such siblings the kernel has a thread that has just
-// run wait for several's turns.
+// one, so that a server that wakes up has the CPU at once. Beside many such siblings a durable write was seen to take
+// several of their turns, beside one seldom more than one or two.
 //
 //   <base>/<name>.<life>.<box>         <base> is the server's own group, or the top one; <life> is new at every start
 //   <base>/<name>.<life>.all/<name>.<life>.<box>   where groups have a CPU weight
