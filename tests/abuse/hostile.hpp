@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "tests/support/sandbox_host.hpp"
@@ -21,6 +22,11 @@ class hostile : public testing::Test {
         EXPECT_EQ(host.leftovers(), "");
         EXPECT_EQ(files_of_runs(), "");
         EXPECT_EQ(host.bash("echo fine").standard_output, "fine\n");
+    }
+    // WEIR_TEST_TIMES_SLOWER: than a machine on which bounds of time hold; of an emulated one.
+    static unsigned times_slower() {
+        const char* given = std::getenv("WEIR_TEST_TIMES_SLOWER");
+        return given == nullptr ? 1 : static_cast<unsigned>(std::stoul(given));
     }
     static void expect_end(const outcome& out, stages::worker::cause expected) {
         EXPECT_EQ(static_cast<int>(out.verdict.ended_by), static_cast<int>(expected))
