@@ -16,6 +16,7 @@ import urllib.request
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 WEIR = os.path.join(ROOT, "build", "release", "weir")
+FAN_OUT_CLIENTS = os.path.join(ROOT, "build", "release", "perf", "perf_fan_out_clients")
 
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_cpu_affinity {mask};
