@@ -1,5 +1,4 @@
-// Programs whose interpreter had booted before they came: nothing but the time is different, and nothing of it is
-// within their reach.
+// Programs whose interpreter had booted before they came: nothing of what had booted is within their reach.
 #include <gtest/gtest.h>
 
 #include <signal.h>
@@ -9,7 +8,7 @@
 #include <sstream>
 #include <thread>
 
-#include "tests/abuse/hostile.hpp"
+#include "tests/abuse/warm.hpp"
 
 namespace tests {
 namespace {
@@ -18,60 +17,18 @@ using stages::worker::box_start;
 using stages::worker::cause;
 using stages::worker::launch_request;
 
-class warm : public hostile {
-  protected:
-    static launch_request request(const std::string& lang, const std::string& script, bool cold = false) {
-        auto out = sandbox_host::request(lang, script);
-        out.cold = cold;
-        out.limits.memory_bytes = 1ULL << 30;
-        return out;
-    }
-    static box_start start_of(const outcome& out) {
-        return out.verdict.isolation ? out.verdict.isolation->start : box_start::cold;
-    }
-    // Runs it until it has begun as asked for: the first of a language boots what the next ones need.
-    outcome run_as(box_start start, const launch_request& what) {
-        outcome out;
-        for (int attempt = 0; attempt < 400; ++attempt) {
-            out = host.run(what);
-            if (start_of(out) == start) return out;
-            usleep(25'000);
-        }
-        ADD_FAILURE() << "never began as asked for: " << static_cast<int>(start_of(out)) << " " << out.verdict.message;
-        return out;
-    }
-    // It cannot tell from its start, nor does its end tell. Returns what a cold one did.
-    outcome expect_alike(box_start start, launch_request what) {
-        const auto warmed = run_as(start, what);
-        what.cold = true;
-        auto apart = host.run(what);
-        EXPECT_EQ(apart.standard_output, warmed.standard_output) << what.script;
-        EXPECT_EQ(apart.standard_error, warmed.standard_error) << what.script;
-        EXPECT_EQ(apart.verdict.exit_code, warmed.verdict.exit_code) << what.script;
-        EXPECT_EQ(apart.verdict.signal, warmed.verdict.signal) << what.script;
-        return apart;
-    }
-    outcome python(const std::string& script) { return run_as(box_start::zygote, request("python", script)); }
-    bool zygote_is_there() {
-        for (int attempt = 0; attempt < 400 && host.zygotes().empty(); ++attempt) {
-            host.run(request("python", ""));
-            usleep(25'000);
-        }
-        return !host.zygotes().empty();
-    }
-    // No more is kept of boxes that have ended than for as many as shall wait; one network is always there.
-    static bool spares_follow(const std::vector<stages::worker::sandbox::pool_packet>& pools) {
-        std::uint32_t wanted = 0;
-        for (const auto& pool : pools) wanted += pool.wanted;
-        return pools.front().kept_groups <= wanted && pools.front().kept_networks <= std::max(1U, wanted);
-    }
-    // The pool of that name as the broker last told.
-    std::uint32_t waiting_boxes() {
-        std::uint32_t all = 0;
-        for (const auto& pool : host.pools()) all += pool.ready;
-        return all;
-    }
-};
+// No more is kept of boxes that have ended than for as many as shall wait; one network is always there.
+bool spares_follow(const std::vector<stages::worker::sandbox::pool_packet>& pools) {
+    std::uint32_t wanted = 0;
+    for (const auto& pool : pools) wanted += pool.wanted;
+    return pools.front().kept_groups <= wanted && pools.front().kept_networks <= std::max(1U, wanted);
+}
+
+std::uint32_t waiting_boxes(const std::vector<stages::worker::sandbox::pool_packet>& pools) {
+    std::uint32_t all = 0;
+    for (const auto& pool : pools) all += pool.ready;
+    return all;
+}
 
 TEST_F(warm, a_request_may_insist_on_a_cold_start) {
     const auto first = python("print(1)");
@@ -81,152 +38,10 @@ TEST_F(warm, a_request_may_insist_on_a_cold_start) {
     EXPECT_EQ(cold.standard_output, "1\n");
 }
 
-// Everything that a program can ask its interpreter and the system, but for what is different in any two runs, and for
-// the objects that the collector leaves alone (gc.get_freeze_count, gc.get_objects), of which a cold start has none,
-// and the one function that is registered for its end.
-constexpr const char* ask_python = R"code(
-import sys
-before = sorted(sys.modules)
-caches = sorted(sys.path_importer_cache)
-import os, resource, signal, threading, locale, atexit, gc, site, json, stat
-lines = {}
-lines['modules'] = before
-lines['caches'] = caches
-for name in ('argv', 'orig_argv', 'path', 'flags', 'executable', 'prefix', 'base_prefix', 'exec_prefix', 'meta_path',
-             'path_hooks', 'warnoptions', 'dont_write_bytecode', 'pycache_prefix', '_xoptions', 'platform',
-             'displayhook', 'excepthook', 'version', 'byteorder'):
-    lines[name] = str(getattr(sys, name)).split(' at 0x')[0] if name != 'argv' else getattr(sys, name)
-lines['globals'] = sorted((k, str(v).split(' at 0x')[0]) for k, v in globals().items()
-                          if k.startswith('__') and k != '__builtins__')
-lines['builtins'] = sorted(vars(__builtins__))
-lines['environment'] = [(k, v) for k, v in os.environ.items() if k not in ('USER', 'LOGNAME')]
-lines['names of variables'] = list(os.environ)
-lines['whoami'] = os.environ['USER'] == 'box' + ('' if os.getuid() == 1000 else str(os.getuid()))
-lines['directory'] = os.getcwd()
-for name, file in (('stdin', sys.stdin), ('stdout', sys.stdout), ('stderr', sys.stderr)):
-    lines[name] = (file.encoding, file.errors, file.line_buffering, file.write_through, file.isatty(), file.seekable(),
-                   str(type(file.buffer)), getattr(file, 'newlines'), file.name, file.mode, file.fileno(),
-                   stat.S_IFMT(os.fstat(file.fileno()).st_mode), os.get_blocking(file.fileno()),
-                   os.get_inheritable(file.fileno()))
-lines['signals'] = [str(signal.getsignal(s)).split(' at 0x')[0] for s in sorted(signal.valid_signals())]
-lines['mask'] = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-lines['limits'] = [(n, resource.getrlimit(getattr(resource, n))) for n in sorted(dir(resource)) if n.startswith('RLIMIT_')]
-lines['descriptors'] = sorted(os.listdir('/proc/self/fd'))[:3], len(os.listdir('/proc/self/fd'))
-lines['umask'] = os.umask(0o22)
-lines['session'] = os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid(), os.getppid()
-lines['ids'] = os.getresuid() == (os.getuid(),) * 3, os.getresgid() == (os.getgid(),) * 3, os.getgroups()
-lines['scheduling'] = os.sched_getscheduler(0), os.nice(0), sorted(os.sched_getaffinity(0))
-lines['locale'] = locale.setlocale(locale.LC_ALL), locale.getpreferredencoding(), sys.getfilesystemencoding()
-lines['threads'] = threading.active_count(), threading.main_thread() is threading.current_thread(), \
-    threading.main_thread().ident == threading.get_ident(), threading.current_thread().native_id == os.getpid()
-lines['atexit'] = max(1, atexit._ncallbacks())
-lines['collector'] = gc.get_threshold(), gc.isenabled(), gc.get_debug(), len(gc.garbage)
-lines['site'] = site.ENABLE_USER_SITE, site.getusersitepackages(), site.getsitepackages()
-lines['recursion'] = sys.getrecursionlimit(), sys.getswitchinterval(), sys.gettrace(), sys.getprofile()
-lines['hooks'] = sys.breakpointhook is sys.__breakpointhook__, sys.unraisablehook is sys.__unraisablehook__
-lines['frame'] = sys._getframe().f_back, sys._getframe().f_code.co_filename, sys._getframe().f_lineno
-for name in ('status', 'limits', 'oom_score_adj', 'cgroup', 'mounts', 'comm', 'timerslack_ns', 'personality'):
-    skip = ('Pid', 'Tgid', 'Uid', 'Gid', 'Ngid', 'NSp', 'NSt', 'NSs', 'Vm', 'Rss', 'Hugetlb', 'voluntary', 'nonvol',
-            'Threads', 'PPid', 'SigQ', 'Cpus', 'Mems', 'x86', 'Speculation', 'Seccomp_filters')
-    try: lines[name] = [l for l in open('/proc/self/' + name) if not l.startswith(skip)]
-    except OSError as error: lines[name] = str(error)
-lines['namespaces'] = [open('/proc/1/comm').read(), os.uname().nodename, sorted(os.listdir('/'))]
-lines['files'] = sorted(os.listdir('/box')), sorted(os.listdir('/tmp')), sorted(os.listdir('/dev')), os.stat('main.py').st_mode
-lines['text'] = sys.stdin.read()
-print(json.dumps(lines, indent=1, default=str))
-)code";
-
-TEST_F(warm, a_python_program_cannot_tell_how_it_began) {
-    auto what = request("python", ask_python);
-    what.args = {"a b", "", "ä", "-c"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::zygote, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
-}
-
-TEST_F(warm, a_python_program_ends_as_it_would) {
-    const std::vector<std::string> scripts{
-        "raise ValueError('no')",
-        "def f():\n    return 1 / 0\nf()\n",
-        "import sys\nsys.exit(7)",
-        "import sys\nsys.exit('why')",
-        "raise KeyboardInterrupt",
-        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(5)",
-        "import os\nos.abort()",
-        "import os\nos._exit(9)",
-        "x = (",
-        "import atexit\natexit.register(print, 'bye')\nprint('hi', end='')",
-        "import sys\nsys.stdout.write('no line')",
-        "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('late'))).start()",
-        "import sys\nsys.excepthook = lambda *a: print('mine', a[0].__name__)\nraise OSError",
-        "import os\nif os.fork() == 0: print('child'); os._exit(0)\nos.wait(); print('parent')",
-        "import subprocess\nprint(subprocess.run(['env'], capture_output=True, text=True).stdout.count('LD_PRELOAD'))",
-        "import inspect, traceback\ntraceback.print_stack(); print(len(inspect.stack()), __name__, __file__)",
-        "import os\nos.close(1)\nprint('x')",
-        "import ctypes\nctypes.string_at(0)",
-        "import signal, os\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nr, w = os.pipe()\nos.close(r)\nos.write(w, "
-        "b'x')",
-        "class A:\n    def __del__(self): print('gone')\na = A()\n",
-        "import usercustomize\n",
-    };
-    for (const auto& script : scripts) expect_alike(box_start::zygote, request("python", script));
-}
-
-TEST_F(warm, a_node_program_cannot_tell_how_it_began) {
-    if (!host.has("node")) GTEST_SKIP() << "no node on this machine";
-    auto what = request("node", R"code(
-const fs = require("fs");
-const lines = {
-    argv: process.argv, execArgv: process.execArgv, title: process.title, directory: process.cwd(),
-    environment: Object.keys(process.env).filter(k => process.env[k] !== undefined),
-    path: process.env.PATH, cache: Object.keys(require.cache), main: require.main === module, file: __filename,
-    parent: module.parent, children: module.children.length, paths: module.paths, stack: new Error().stack,
-    input: fs.readFileSync(0, "utf8"), isTTY: [process.stdin.isTTY, process.stdout.isTTY],
-    globals: Object.getOwnPropertyNames(globalThis).sort(), descriptors: fs.readdirSync("/proc/self/fd").length > 3,
-    limits: fs.readFileSync("/proc/self/limits", "utf8"), files: fs.readdirSync("."), exit: process.exitCode,
-    listeners: process.eventNames().map(String), umask: process.umask(0o22), path_cache: Object.keys(module.constructor._pathCache),
-};
-console.log(JSON.stringify(lines, null, 1));
-)code");
-    what.args = {"a b", "", "ä", "--version"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::parked, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
-    for (const char* script :
-         {"process.exit(3)", "throw new Error('no')", "setTimeout(() => console.log('late'), 30)",
-          "process.on('exit', () => console.log('bye'))", "await 1", "process.abort()",
-          "const w = require('worker_threads');\n"
-          "new w.Worker(`const w = require('worker_threads');\n"
-          "w.parentPort.postMessage([Object.keys(require.cache), process.execArgv,\n"
-          "                          process.env.NODE_OPTIONS, process.argv.slice(2)])`,\n"
-          "             {eval: true}).on('message', m => console.log(JSON.stringify(m)));",
-          "process.env.NODE_OPTIONS = '--no-warnings';\n"
-          "const c = require('child_process');\n"
-          "console.log(c.execFileSync(process.execPath, ['-p', 'process.env.NODE_OPTIONS']).toString())",
-          "if (process.argv[2]) console.log('child', process.execArgv.length, process.argv.length);\n"
-          "else require('child_process').fork(__filename, ['x'])"}) {
-        expect_alike(box_start::parked, request("node", script));
-    }
-}
-
-// What a zygote's children share is the seed of hash tables and the layout of memory, and no more.
-TEST_F(warm, no_two_programs_draw_the_same_numbers) {
-    const char* script =
-        "import os, random, uuid, secrets, tempfile, ssl\n"
-        "print(random.random(), uuid.uuid4(), secrets.token_hex(8), os.urandom(8).hex(),\n"
-        "      next(tempfile._get_candidate_names()), ssl.RAND_bytes(8).hex(), random.SystemRandom().random())\n";
-    const auto one = python(script);
-    const auto other = python(script);
-    EXPECT_EQ(std::ranges::count(one.standard_output, ' '), 6) << one.standard_error;
-    std::istringstream first(one.standard_output);
-    std::istringstream second(other.standard_output);
-    for (std::string a, b; first >> a && second >> b;) EXPECT_NE(a, b);
-}
-
 // The zygote, its memory, its socket, its other children.
 TEST_F(warm, a_hostile_program_finds_nothing_of_its_zygote) {
     ASSERT_TRUE(zygote_is_there());
-    const auto before = host.zygotes();
+    const auto before = zygotes();
     const auto out = python(R"code(
 import ctypes, os, signal, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -287,7 +102,7 @@ print(found)
     const auto after =
         python("import os, sys, json, builtins\nprint(hasattr(builtins, 'poisoned'), 'POISONED' in os.environ)\n");
     EXPECT_EQ(after.standard_output, "False False\n") << after.standard_error;
-    EXPECT_EQ(host.zygotes(), before);
+    EXPECT_EQ(zygotes(), before);
 }
 
 TEST_F(warm, two_programs_of_one_zygote_share_no_namespace_and_no_user) {
@@ -325,7 +140,7 @@ TEST_F(warm, a_zygotes_child_that_makes_a_socket_is_the_last_in_its_network) {
 
 TEST_F(warm, a_killed_zygote_is_replaced_and_its_children_live_on) {
     ASSERT_TRUE(zygote_is_there());
-    const auto before = host.zygotes();
+    const auto before = zygotes();
     run_options options;
     options.on_started = [&] {
         for (const pid_t one : before) ::kill(one, SIGKILL);
@@ -335,17 +150,17 @@ TEST_F(warm, a_killed_zygote_is_replaced_and_its_children_live_on) {
     EXPECT_EQ(out.standard_output, "done\n") << out.verdict.message;
     EXPECT_EQ(python("print(2)").standard_output, "2\n");
     ASSERT_TRUE(zygote_is_there());
-    for (const pid_t one : host.zygotes()) EXPECT_EQ(std::ranges::count(before, one), 0);
+    for (const pid_t one : zygotes()) EXPECT_EQ(std::ranges::count(before, one), 0);
 }
 
 // A stopped one owes an answer: what waits for it is lost, by name, and may be tried again.
 TEST_F(warm, runs_that_a_dead_zygote_owes_a_process_end_as_infrastructure) {
     ASSERT_TRUE(zygote_is_there());
-    for (const pid_t one : host.zygotes()) ::kill(one, SIGSTOP);
+    for (const pid_t one : zygotes()) ::kill(one, SIGSTOP);
     std::vector<launch_request> requests(12, request("python", "print(3)"));
     std::jthread killer([&] {
         usleep(700'000);
-        for (const pid_t one : host.zygotes()) ::kill(one, SIGKILL);
+        for (const pid_t one : zygotes()) ::kill(one, SIGKILL);
     });
     const auto all = host.run_all(requests);
     int lost = 0;
@@ -421,7 +236,7 @@ TEST_F(warm, pools_follow_demand_and_shrink) {
                  " ready, " + std::to_string(p.kept_networks) + " networks, " + std::to_string(p.kept_groups) +
                  " groups; ";
     EXPECT_TRUE(rests) << pools;
-    EXPECT_LE(waiting_boxes(), host.pools().size());
+    EXPECT_LE(waiting_boxes(host.pools()), host.pools().size());
 }
 
 }  // namespace

@@ -320,12 +320,12 @@ std::vector<pid_t> sandbox_host::children_of_broker() const {
     return {std::istream_iterator<pid_t>(list), {}};
 }
 
-std::vector<pid_t> sandbox_host::zygotes() const {
+std::vector<pid_t> sandbox_host::zygotes(std::string_view of) const {
     std::vector<pid_t> found;
     for (const pid_t child : children_of_broker()) {
         // One that has gone meanwhile has no name.
         if (const auto name = read_file("/proc/" + std::to_string(child) + "/comm");
-            !name.empty() && !name.starts_with("weir-"))
+            !name.empty() && name.starts_with(of) && !name.starts_with("weir-"))
             found.push_back(child);
     }
     return found;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/shard_thread.hpp"
@@ -86,7 +87,7 @@ class sandbox_host final : public testing::Environment {
     // Nothing of any run is left: no process below the broker, no process of a run's user, no control group, no mount.
     // What waits for the next runs is none of it. Empty when all is well.
     std::string leftovers();
-    [[nodiscard]] std::vector<pid_t> zygotes() const;
+    [[nodiscard]] std::vector<pid_t> zygotes(std::string_view name = "") const;
     // Boxes without a run, and all that is in them.
     [[nodiscard]] std::set<pid_t> waiting_for_runs() const;
 

@@ -50,7 +50,7 @@ enum class warm_kind : std::uint8_t {
 struct warm_start {
     warm_kind kind = warm_kind::zygote;
     std::string file_name;  // of the hook
-    std::string hook;
+    std::string hook;       // empty: a zygote that forks where its main() would begin
     environment variables;  // beside the manifest's; {hook} is the hook's path, {hook_folder} its folder
 };
 

@@ -259,7 +259,12 @@ void manifest_reader::warm(const YAML::Node& node, const std::string& name, mani
              }},
             {"hook", [&](node_of at, const std::string& path) { text(at, path, start.hook, hook_bytes_max); }},
             {"environment", [&](node_of at, const std::string& path) { variables(at, path, start.variables); }}},
-           {"start", "file_name", "hook", "environment"});
+           {"start"});
+    // A zygote may do without a hook, but what is set for one needs one that takes it away again.
+    const auto has = [&node](const char* key) { return node.IsMap() && node[key].IsDefined(); };
+    const bool has_hook = start.kind == warm_kind::parked || has("hook") || has("file_name") || has("environment");
+    for (const char* key : {"file_name", "hook"})
+        if (has_hook && !has(key)) error(node, name + "." + key, "this field is required");
 }
 
 void manifest_reader::read(const YAML::Node& root, manifest& out) {

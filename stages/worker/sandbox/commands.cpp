@@ -17,6 +17,11 @@ runtimes::command_values values_of(const chosen_runtime& runtime, std::uint64_t 
     return values;
 }
 
+const char* role_of(const runtimes::warm_start& how) {
+    if (how.kind == runtimes::warm_kind::parked) return "parked";
+    return how.hook.empty() ? "zygote_at_main" : "zygote";
+}
+
 // "./main" is started in the work directory, and needs a name there that does not depend on it.
 std::string path_in_box(const std::string& program) {
     return program.starts_with("./") ? "/box/" + program.substr(2) : program;
@@ -66,15 +71,14 @@ warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t numb
         out.environment.push_back(name + "=" + text);
     }
     out.environment.push_back(std::string("LD_PRELOAD=") + warm_library_path);
-    out.environment.push_back(std::string(inside::role_variable) + "=" +
-                              (out.kind == start_kind::zygote ? "zygote" : "parked"));
+    out.environment.push_back(std::string(inside::role_variable) + "=" + role_of(how));
     return out;
 }
 
 std::vector<hook_file> hooks_of(const std::vector<runtimes::manifest>& manifests) {
     std::vector<hook_file> out;
     for (const auto& one : manifests)
-        if (one.warm) out.push_back({one.language, one.warm->file_name, one.warm->hook});
+        if (one.warm && !one.warm->hook.empty()) out.push_back({one.language, one.warm->file_name, one.warm->hook});
     return out;
 }
 

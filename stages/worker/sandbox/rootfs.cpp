@@ -236,7 +236,6 @@ void builder::fill_dev() {
 }
 
 void builder::fill_hooks() {
-    if (plan_.hooks.empty()) return;
     if (good()) check(mkdirat(root_.get(), ".weir", 0755) == 0, ".weir");
     write_file(warm_library_path + 1, std::string(warm_library()));
     for (const auto& hook : plan_.hooks) {

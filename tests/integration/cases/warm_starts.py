@@ -52,7 +52,10 @@ def results_tell_how_a_program_began(context):
     warmed(client)
     expect.equal(start_of(client, isolation="warm"), "zygote")
     expect.equal(start_of(client, isolation="cold"), "cold")
-    expect.equal(start_of(client, "true", "bash"), "cold")
+    expect.equal(start_of(client, "int main() {}", "c"), "cold")
+    for lang in ("bash", "perl"):
+        warmed(client, lang)
+        expect.equal(start_of(client, lang=lang, isolation="cold"), "cold")
     if has(client, "node"):
         warmed(client, "node")
         expect.equal(start_of(client, lang="node", isolation="cold"), "cold")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from . import expect
 
-KINDS = {"python": "zygote", "node": "parked"}
+KINDS = {"bash": "zygote", "perl": "zygote", "python": "zygote", "node": "parked"}
 
 
 def start_of(client, script="1", lang="python", **fields):

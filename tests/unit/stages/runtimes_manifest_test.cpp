@@ -120,6 +120,12 @@ example: |
   pass
 )";
 
+const std::string hook = R"(  file_name: hook.py
+  environment: {PYTHONPATH: "{hook_folder}"}
+  hook: |
+    pass
+)";
+
 TEST(runtimes_manifest, a_warm_start_is_read) {
     const auto out = parse_manifest(interpreted, "p.yaml");
     ASSERT_TRUE(out.value) << out.errors.front();
@@ -129,6 +135,15 @@ TEST(runtimes_manifest, a_warm_start_is_read) {
     EXPECT_EQ(out.value->warm->hook, "pass\n");
     EXPECT_EQ(out.value->warm->variables, (environment{{"PYTHONPATH", "{hook_folder}"}}));
     EXPECT_EQ(parse_manifest(replaced(interpreted, "zygote", "parked"), "p.yaml").value->warm->kind, warm_kind::parked);
+}
+
+// Such a zygote forks where its main() would begin.
+TEST(runtimes_manifest, a_zygote_needs_no_hook) {
+    const auto out = parse_manifest(replaced(interpreted, hook, ""), "p.yaml");
+    ASSERT_TRUE(out.value) << out.errors.front();
+    ASSERT_TRUE(out.value->warm);
+    EXPECT_EQ(out.value->warm->kind, warm_kind::zygote);
+    EXPECT_EQ(out.value->warm->hook, "");
 }
 
 TEST(runtimes_manifest, a_warm_start_that_cannot_work_is_named) {
@@ -141,6 +156,9 @@ TEST(runtimes_manifest, a_warm_start_that_cannot_work_is_named) {
     EXPECT_EQ(only_error("start: zygote", "start: hot"), "9: warm.start: \"hot\" must be zygote or parked");
     EXPECT_NE(only_error("hook.py", "a/hook.py").find("without a slash"), std::string::npos);
     EXPECT_EQ(only_error("  file_name: hook.py\n", ""), "9: warm.file_name: this field is required");
+    EXPECT_EQ(only_error("  hook: |\n    pass\n", ""), "9: warm.hook: this field is required");
+    EXPECT_EQ(parse_manifest(replaced(replaced(interpreted, hook, ""), "zygote", "parked"), "p.yaml").errors.size(),
+              2U);
     EXPECT_NE(only_error("\"{file}\"]", "\"--max={memory_bytes}\", \"{file}\"]").find("a request's limits"),
               std::string::npos);
     EXPECT_NE(only_error("example: |", "compile: {command: [\"{executable}\"], artifact: a}\nexample: |")

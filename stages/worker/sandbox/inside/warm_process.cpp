@@ -4,20 +4,24 @@
 //   fork()             in a zygote: waits for an order and makes a child that is in the order's box before it returns
 //   open(order_path)   waits until this process's program is there; standard streams and limits are the program's then
 //
-// What the interpreter does around them is its own: it knows how to fork itself. Once the program is there this library
-// stands aside, and in other processes it never does anything.
+// What the interpreter does around them is its own: it knows how to fork itself. One that knows nothing of this is a
+// zygote in front of its main(), and that call has the program's arguments and variables.
+//
+// Once the program is there this library stands aside, and in other processes it never does anything.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <locale.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +41,9 @@ using inside::control_fd;
 using inside::filter_fd;
 using inside::start_order;
 
-enum class role { bystander, zygote, parked, child };
+enum class role { bystander, zygote, zygote_at_main, parked, child };
+using main_function = int (*)(int, char**, char**);
+using start_function = int (*)(main_function, int, char**, void (*)(), void (*)(), void (*)(), void*);
 
 constexpr unsigned filter_max = 4096;
 constexpr unsigned descriptors_max = 2 + inside::groups_max;
@@ -50,17 +56,33 @@ sock_fprog filter_program{0, filter};
 pid_t (*next_fork)() = nullptr;
 int (*next_open)(const char*, int, ...) = nullptr;
 int (*next_open64)(const char*, int, ...) = nullptr;
+main_function own_main = nullptr;
+
+// Not getenv() and unsetenv(): these a shell has its own ones of. Takes the variable out of the environment.
+const char* take_variable(const char* name) {
+    const size_t length = strlen(name);
+    const char* value = nullptr;
+    char** kept = environ;
+    for (char** each = environ; *each != nullptr; ++each) {
+        const bool is_it = strncmp(*each, name, length) == 0 && (*each)[length] == '=';
+        if (is_it) value = *each + length + 1;
+        if (!is_it) *kept++ = *each;
+    }
+    *kept = nullptr;
+    return value;
+}
 
 __attribute__((constructor)) void begin() {
     next_fork = reinterpret_cast<pid_t (*)()>(dlsym(RTLD_NEXT, "fork"));
     next_open = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open"));
     next_open64 = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open64"));
-    const char* name = getenv(inside::role_variable);
+    const char* name = take_variable(inside::role_variable);
     if (name == nullptr) return;
-    part = strcmp(name, "zygote") == 0 ? role::zygote : role::parked;
-    unsetenv(inside::role_variable);
-    unsetenv("LD_PRELOAD");
-    if (part != role::zygote) return;
+    take_variable("LD_PRELOAD");
+    part = strcmp(name, "zygote") == 0           ? role::zygote
+           : strcmp(name, "zygote_at_main") == 0 ? role::zygote_at_main
+                                                 : role::parked;
+    if (part == role::parked) return;
     const ssize_t bytes = pread(filter_fd, filter, sizeof filter, 0);
     own_process = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
     if (bytes <= 0 || bytes == sizeof filter || own_process < 0) _exit(1);
@@ -251,6 +273,72 @@ int await_program() {
     return descriptors[3];
 }
 
+struct text {
+    char* begin = nullptr;
+    char* end = nullptr;
+};
+
+// The whole of a file, followed by a NUL; kept for the life of the process.
+text read_whole(int file) {
+    struct stat about{};
+    if (fstat(file, &about) != 0) _exit(1);
+    const auto size = static_cast<size_t>(about.st_size);
+    auto* const bytes = static_cast<char*>(malloc(size + 1));
+    if (bytes == nullptr) _exit(1);
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = read(file, bytes + done, size - done);
+        if (n <= 0) _exit(1);
+        done += static_cast<size_t>(n);
+    }
+    bytes[size] = '\0';
+    return {bytes, bytes + size};
+}
+
+struct words {
+    char* const* begin;
+    size_t count;
+};
+
+// Those of a list, and further ones that lie behind each other up to `end`; a null behind them all.
+char** joined(words first, char* more, const char* end) {
+    size_t count = first.count;
+    for (const char* word = more; word < end; word += strlen(word) + 1) ++count;
+    auto** const all = static_cast<char**>(calloc(count + 1, sizeof(char*)));
+    if (all == nullptr) _exit(1);
+    memcpy(all, first.begin, first.count * sizeof(char*));
+    char** next = all + first.count;
+    for (char* word = more; word < end; word += strlen(word) + 1) *next++ = word;
+    return all;
+}
+
+size_t count_of(char* const* list) {
+    size_t count = 0;
+    while (list[count] != nullptr) ++count;
+    return count;
+}
+
+// What the hooks of other interpreters do: the text is each variable that is still missing, an empty text, and each
+// argument.
+int run_main(char** arguments, text order) {
+    char* middle = order.begin;
+    while (middle < order.end && *middle != '\0') middle += strlen(middle) + 1;
+    environ = joined({environ, count_of(environ)}, order.begin, middle);
+    char** const all = joined({arguments, count_of(arguments)}, middle + 1, order.end);
+    return own_main(static_cast<int>(count_of(all)), all, environ);
+}
+
+int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
+    // The C library keeps the files of a locale that it has loaded once: what every child would do.
+    setlocale(LC_ALL, "");
+    setlocale(LC_ALL, "C");
+    while (next_child() != 0) {
+    }
+    const int file = await_program();
+    const text order = read_whole(file);
+    close(file);
+    return run_main(arguments, order);
+}
+
 bool is_order(const char* path) {
     return (part == role::parked || part == role::child) && strcmp(path, inside::order_path) == 0;
 }
@@ -258,6 +346,15 @@ bool is_order(const char* path) {
 }  // namespace
 
 #define SHOWN extern "C" __attribute__((visibility("default")))
+
+// Every program's first call, once all that it is linked with has begun.
+SHOWN int __libc_start_main(main_function main, int count, char** arguments, void (*init)(), void (*fini)(),
+                            void (*end_of_linker)(), void* end_of_stack) {
+    const auto next = reinterpret_cast<start_function>(dlsym(RTLD_NEXT, "__libc_start_main"));
+    own_main = main;
+    return next(part == role::zygote_at_main ? bear_children : main, count, arguments, init, fini, end_of_linker,
+                end_of_stack);
+}
 
 SHOWN pid_t fork() { return part == role::zygote ? next_child() : next_fork(); }
 

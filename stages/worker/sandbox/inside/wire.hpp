@@ -12,7 +12,7 @@ namespace stages::worker::sandbox::inside {
 // the smallest table of descriptors that the kernel makes.
 inline constexpr int control_fd = 62;
 inline constexpr int filter_fd = 63;
-// Says which of the two it is: "zygote" or "parked".
+// Says which it is: "zygote", "zygote_at_main" or "parked".
 inline constexpr const char* role_variable = "WEIR_WARM";
 // An interpreter's hook opens this to wait for its program. What it reads then is a text: each variable of the
 // environment that is still missing, an empty text, and each argument of the program, every one with a NUL behind it.
