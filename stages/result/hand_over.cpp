@@ -6,7 +6,6 @@
 #include "pipeline/snapshots.hpp"
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
-#include "runtime/idle.hpp"
 #include "runtime/spawn.hpp"
 #include "stages/result/documents.hpp"
 #include "stages/worker/output_framer.hpp"
@@ -53,14 +52,15 @@ std::size_t expected_size(const execution& e) {
 }  // namespace
 
 hand_over::hand_over(pipeline::shard_state& state, hand_over_limits limits)
-    : state_(state), limits_(limits), added_(state.home), gate_(state.home) {}
+    : state_(state), limits_(limits), added_(state.home), gathered_(state.home), gate_(state.home) {}
 
 void hand_over::start() { runtime::spawn(gate_, state_.home, run()); }
 
 void hand_over::add(std::shared_ptr<execution> e) {
     e->waits_for = pipeline::pending::archive;
     waiting_.push_back(std::move(e));
-    added_.notify_all();
+    if (waiting_.size() == 1) added_.notify_all();
+    if (waiting_.size() >= limits_.gather_documents) gathered_.notify_all();
 }
 
 task<runtime::result<storage::document>> hand_over::make_document(std::shared_ptr<execution> e) {
@@ -159,6 +159,12 @@ task<bool> hand_over::put_batch() {
     co_return true;
 }
 
+task<void> hand_over::gather() {
+    const auto deadline = state_.home.time().steady() + limits_.gather_max;
+    while (waiting_.size() < limits_.gather_documents && !stop_.stop_requested())
+        if (!co_await gathered_.wait_until(deadline)) co_return;
+}
+
 task<void> hand_over::run() {
     while (true) {
         if (waiting_.empty()) {
@@ -166,7 +172,7 @@ task<void> hand_over::run() {
             co_await added_.wait();
             continue;
         }
-        if (waiting_.size() < limits_.documents_max) co_await runtime::until_idle(state_.home, limits_.gather_max);
+        co_await gather();
         const bool taken = co_await put_batch();
         if (!taken) {
             if (stop_.stop_requested()) co_return;
@@ -178,6 +184,7 @@ task<void> hand_over::run() {
 task<void> hand_over::stop() {
     stop_.request_stop();
     added_.notify_all();
+    gathered_.notify_all();
     co_await gate_.close();
     // Without an answer the next start hands these over again.
     [[maybe_unused]] const auto flushed = co_await state_.archive.flush();

@@ -14,8 +14,10 @@ namespace stages::result {
 struct hand_over_limits {
     std::size_t documents_max = 256;
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
-    // A busy shard gathers what it hands over for so long: nobody waits for it, and a call costs more than a document.
-    runtime::milliseconds gather_max{5};
+    // What is handed over is gathered until there is so much of it, or for so long: nobody waits for it, and a call costs
+    // more than a document.
+    std::size_t gather_documents = 128;
+    runtime::milliseconds gather_max{20};
     std::size_t reads_at_once = 16;  // of the log, for those that are no longer in memory
 };
 
@@ -37,6 +39,7 @@ class hand_over {
 
   private:
     runtime::task<void> run();
+    runtime::task<void> gather();
     struct batch;
     runtime::task<bool> put_batch();
     runtime::task<void> fill(batch& of, bool may_read);
@@ -49,6 +52,7 @@ class hand_over {
     std::size_t unconfirmed_ = 0;
     std::stop_source stop_;
     runtime::event added_;
+    runtime::event gathered_;
     runtime::gate gate_;
 };
 

@@ -39,7 +39,7 @@ constexpr int socket_fd = 3;
 // allocate; it never returns.
 class first_process {
   public:
-    first_process(const box_context& context, uid_t owner, int disk, int terminals, std::span<const descriptor> join,
+    first_process(const box_context& context, uid_t owner, int disk, int terminals, std::span<const int> join,
                   int socket)
         : context_(context), owner_(owner), disk_(disk), terminals_(terminals), join_(join), socket_(socket) {}
 
@@ -81,7 +81,7 @@ class first_process {
     uid_t owner_;
     int disk_;
     int terminals_;
-    std::span<const descriptor> join_;
+    std::span<const int> join_;
     int socket_;
     launch_packet what_;
     std::vector<descriptor> files_;  // that came with it
@@ -157,7 +157,7 @@ void first_process::mount_proc() {
 }
 
 void first_process::join_groups() {
-    for (const auto& group : join_) check(::write(group.get(), "0", 1) == 1, "join the control group");
+    for (const int group : join_) check(::write(group, "0", 1) == 1, "join the control group");
     // Only now, so that the box sees its own group as the root.
     if (!join_.empty() || !context_.limits_by_process) check(unshare(CLONE_NEWCGROUP) == 0, "cgroup namespace");
     write_text("/proc/self/oom_score_adj", "500", false);
@@ -459,8 +459,7 @@ void first_process::run() {
 }  // namespace
 
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       const box_group& group, const box_networks& networks,
-                                       const box_network& network) {
+                                       box_group& group, const box_networks& networks, const box_network& network) {
     auto join = group.join_files();
     if (!join) return join.error();
     auto ends = make_channel();

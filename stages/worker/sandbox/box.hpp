@@ -61,8 +61,7 @@ runtime::error_code size_disk(int disk, const launch_packet& what);
 //
 // `terminals`: a devpts, or -1. `network`: of `networks`, and nobody else's.
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       const box_group& group, const box_networks& networks,
-                                       const box_network& network);
+                                       box_group& group, const box_networks& networks, const box_network& network);
 
 // Sent to pid 1 of a box from outside it, with a value: pid 1 sends the signal of that number to the program's process
 // group. From within the box it means nothing.

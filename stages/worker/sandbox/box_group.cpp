@@ -47,8 +47,8 @@ runtime::error_code box_group::set_limits(std::uint64_t memory_bytes, std::uint6
     return {};
 }
 
-runtime::error_code box_group::lift_limits() {
-    if (level_ != rung::cgroup1 || memory_limit_ == unlimited) return {};
+runtime::error_code box_group::make_room_for(std::uint64_t memory_bytes) {
+    if (level_ != rung::cgroup1 || memory_limit_ >= memory_bytes) return {};
     memory_limit_ = 0;
     if (const auto failed = write_limits("-1", "max")) return failed;
     memory_limit_ = process_limit_ = unlimited;
@@ -63,20 +63,48 @@ void box_group::hasten() {
 
 int box_group::clone_target() const { return level_ == rung::cgroup2 ? directories_.front().get() : -1; }
 
-runtime::result<std::vector<descriptor>> box_group::join_files() const {
-    if (level_ != rung::cgroup1) return std::vector<descriptor>();
+runtime::result<std::vector<int>> box_group::join_files() {
+    if (level_ != rung::cgroup1) return std::vector<int>();
     return entries();
 }
 
-runtime::result<std::vector<descriptor>> box_group::entries() const {
+runtime::result<std::vector<int>> box_group::entries() {
     // A process that has one thread and moves itself does not have to stop all forks of the machine for it.
     const char* file = level_ == rung::cgroup1 ? "tasks" : "cgroup.procs";
-    std::vector<descriptor> files;
-    for (const auto& directory : directories_) {
-        files.emplace_back(openat(directory.get(), file, O_WRONLY | O_CLOEXEC));
-        if (!files.back()) return runtime::last_error();
+    for (std::size_t i = entries_.size(); i < directories_.size(); ++i) {
+        descriptor entry(openat(directories_[i].get(), file, O_WRONLY | O_CLOEXEC));
+        if (!entry) return runtime::last_error();
+        entries_.push_back(std::move(entry));
     }
+    std::vector<int> files;
+    for (const auto& entry : entries_) files.push_back(entry.get());
     return files;
+}
+
+int box_group::file_of(counter which) const {
+    struct place {
+        controller of;
+        const char* name;
+        int mode;
+    };
+    const bool v2 = level_ == rung::cgroup2;
+    const std::array<place, counter_count> places{
+        v2 ? place{controller::memory, "memory.peak", O_RDONLY}
+           : place{controller::memory, "memory.max_usage_in_bytes", O_RDWR},
+        place{controller::memory, v2 ? "memory.current" : "memory.usage_in_bytes", O_RDONLY},
+        place{controller::pids, "pids.peak", O_RDONLY},
+        place{controller::pids, "pids.current", O_RDONLY},
+        place{controller::pids, "pids.events", O_RDONLY},
+    };
+    const auto index = static_cast<std::size_t>(which);
+    auto& file = counters_[index];
+    const auto& [controller, name, mode] = places[index];
+    if (!file && of(controller) >= 0) file.reset(openat(of(controller), name, mode | O_CLOEXEC));
+    return file ? file.get() : -1;
+}
+
+std::optional<std::uint64_t> box_group::value_of(counter which) const {
+    return to_number(read_counter(file_of(which)));
 }
 
 std::optional<std::uint64_t> box_group::cpu_us() const {
@@ -88,15 +116,10 @@ std::optional<std::uint64_t> box_group::cpu_us() const {
     return *nanoseconds / 1000 - std::min(*nanoseconds / 1000, cpu_before_us_);
 }
 
-std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
-    if (of(controller::memory) < 0) return std::nullopt;
-    return to_number(
-        read_counter_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
-}
+std::optional<std::uint64_t> box_group::peak_memory_bytes() const { return value_of(counter::memory_peak); }
 
 std::optional<std::uint64_t> box_group::peak_processes() const {
-    if (of(controller::pids) < 0) return std::nullopt;
-    const auto peak = to_number(read_counter_at(of(controller::pids), "pids.peak"));
+    const auto peak = value_of(counter::pids_peak);
     if (!peak || *peak == 0) return std::nullopt;
     return *peak - 1;
 }
@@ -107,21 +130,17 @@ std::uint64_t box_group::out_of_memory_kills() const {
 }
 
 bool box_group::process_limit_hit() const {
-    if (of(controller::pids) < 0) return false;
-    return find_counter(read_counter_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
+    return find_counter(read_counter(file_of(counter::pids_events)), "max").value_or(0) > 0;
 }
 
 // What it cannot set back is the largest number of processes; so that must have been the smallest there is, pid 1 and
 // the program. With cgroup2 a box has one group, and there would be little to gain.
 bool box_group::renew() {
     if (level_ != rung::cgroup1 || process_limit_hit() || out_of_memory_kills() > 0) return false;
-    const int memory = of(controller::memory);
-    const int pids = of(controller::pids);
-    const auto number = [](int directory, const char* name) { return to_number(read_counter_at(directory, name)); };
-    if (number(pids, "pids.current") != 0U || number(pids, "pids.peak") > 2U) return false;
-    if (number(memory, "memory.usage_in_bytes").value_or(UINT64_MAX) > residue_max) return false;
-    if (memory_limit_ < first_process_bytes && lift_limits()) return false;
-    if (!write_at(memory, "memory.max_usage_in_bytes", "0")) return false;
+    if (value_of(counter::pids_now) != 0U || value_of(counter::pids_peak) > 2U) return false;
+    if (value_of(counter::memory_now).value_or(UINT64_MAX) > residue_max) return false;
+    if (make_room_for(first_process_bytes)) return false;
+    if (::pwrite(file_of(counter::memory_peak), "0", 1, 0) != 1) return false;
     // Where it has no lowest weight it has the usual one.
     if (hastened_ && !(weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
                                                : put_usual(of(controller::cpu))))

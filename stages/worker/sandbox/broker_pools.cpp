@@ -26,6 +26,12 @@ constexpr std::int64_t tell_pause_ns = 200 * ms;
 
 std::int64_t now_ns() { return runtime::system_clock().steady().nanoseconds_since_start; }
 
+// What has booted ahead may need more memory than the program before it was given; a zygote's child has yet to write to
+// what it has.
+std::uint64_t room_for(start_kind kind) {
+    return kind == start_kind::zygote ? std::uint64_t{64} << 20 : box_group::unlimited;
+}
+
 pool_size size_for(const warm_packet& what, std::size_t most) {
     if (what.kind == start_kind::parked) most = std::min(most, parked_boxes_max);
     return {std::min(resting_boxes, most), most};
@@ -202,8 +208,7 @@ bool broker::fill(pool& which) {
     auto made = make_box({}, step);
     auto failed = made ? runtime::error_code() : made.error();
     if (!failed && which.what.number != 0) {
-        // An interpreter that boots ahead may need more than the program before it.
-        failed = (*made)->second.group.lift_limits();
+        failed = (*made)->second.group.make_room_for(room_for(which.what.kind));
         if (!failed) failed = order_program(which, *made);
         if (failed) give_up((*made)->first);
     }

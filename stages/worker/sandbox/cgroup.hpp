@@ -114,17 +114,17 @@ class box_group {
     box_group() = default;
 
     runtime::error_code set_limits(std::uint64_t memory_bytes, std::uint64_t processes);
-    // A group that is used again may have those of its last program.
-    runtime::error_code lift_limits();
+    // A group that is used again may have those of its last program: lifts them where they are narrower than this.
+    runtime::error_code make_room_for(std::uint64_t memory_bytes);
+    static constexpr std::uint64_t unlimited = UINT64_MAX;
     // For a box that is to be gone soon: dying takes CPU time too, and at the lowest weight would last.
     void hasten();
     // For CLONE_INTO_CGROUP; -1 where there is no cgroup2.
     [[nodiscard]] int clone_target() const;
     // One file of each v1 hierarchy, to which the process that joins writes "0". It has one thread.
-    [[nodiscard]] runtime::result<std::vector<descriptor>> join_files() const;
-
+    [[nodiscard]] runtime::result<std::vector<int>> join_files();
     // The same of every hierarchy: for a process that is no child of the caller's.
-    [[nodiscard]] runtime::result<std::vector<descriptor>> entries() const;
+    [[nodiscard]] runtime::result<std::vector<int>> entries();
 
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
     [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;
@@ -144,7 +144,13 @@ class box_group {
 
   private:
     friend class cgroup_tree;
-    static constexpr std::uint64_t unlimited = UINT64_MAX;
+    // Read when a box has ended.
+    enum class counter : std::uint8_t { memory_peak = 0, memory_now, pids_peak, pids_now, pids_events };
+    static constexpr std::size_t counter_count = 5;
+
+    // The file of a counter; -1 if there is none. A group that is used again opens it only once.
+    [[nodiscard]] int file_of(counter which) const;
+    [[nodiscard]] std::optional<std::uint64_t> value_of(counter which) const;
     [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
     [[nodiscard]] runtime::error_code write_limits(const std::string& memory, const std::string& processes) const;
 
@@ -156,6 +162,8 @@ class box_group {
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
     descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
+    mutable std::array<descriptor, counter_count> counters_;
+    std::vector<descriptor> entries_;
     std::uint64_t cpu_before_us_ = 0;         // of the boxes before
     std::uint64_t memory_limit_ = unlimited;  // 0: not known
     std::uint64_t process_limit_ = unlimited;

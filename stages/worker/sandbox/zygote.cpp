@@ -110,7 +110,7 @@ bool zygote::take_reports(std::int64_t now_ns) {
 }
 
 runtime::error_code zygote::make_child(const box_context& context, const box_process& box, uid_t owner,
-                                       const box_group& group, int program_end, std::int64_t now_ns) {
+                                       box_group& group, int program_end, std::int64_t now_ns) {
     const auto groups = group.entries();
     if (!groups) return groups.error();
     inside::child_order order;
@@ -121,7 +121,7 @@ runtime::error_code zygote::make_child(const box_context& context, const box_pro
     order.idle_scheduling = context.idle_scheduling;
     order.listener_flags = context.listener_flags;
     std::vector<int> files{box.handle.get(), program_end};
-    for (const auto& entry : *groups) files.push_back(entry.get());
+    files.insert(files.end(), groups->begin(), groups->end());
     const std::string_view bytes(reinterpret_cast<const char*>(&order), sizeof order);
     if (const auto failed = send_bytes(socket_.get(), bytes, files)) return failed;
     if (owed_++ == 0) owes_since_ns_ = now_ns;

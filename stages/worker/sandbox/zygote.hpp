@@ -28,8 +28,8 @@ class zygote {
     // Takes what it has said; false when it is of no further use.
     bool take_reports(std::int64_t now_ns);
     // Orders a child into a box. `program_end`: the child's end of a socket to that box's pid 1.
-    runtime::error_code make_child(const box_context& context, const box_process& box, uid_t owner,
-                                   const box_group& group, int program_end, std::int64_t now_ns);
+    runtime::error_code make_child(const box_context& context, const box_process& box, uid_t owner, box_group& group,
+                                   int program_end, std::int64_t now_ns);
 
     [[nodiscard]] bool ready() const { return ready_; }
     [[nodiscard]] bool spent() const { return children_ >= children_max; }
