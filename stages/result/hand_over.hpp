@@ -14,8 +14,8 @@ namespace stages::result {
 struct hand_over_limits {
     std::size_t documents_max = 256;
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
-    // What is handed over is gathered until there is so much of it, or for so long: nobody waits for it, and a call costs
-    // more than a document.
+    // What is handed over is gathered until there is so much of it, or for so long: nobody waits for it, and a call
+    // costs more than a document.
     std::size_t gather_documents = 128;
     runtime::milliseconds gather_max{20};
     std::size_t reads_at_once = 16;  // of the log, for those that are no longer in memory

@@ -15,10 +15,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstddef>
 
 #include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/descriptor.hpp"
+#include "stages/worker/sandbox/syscall_tree.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -33,7 +33,6 @@ constexpr std::uint32_t native_architecture = AUDIT_ARCH_AARCH64;
 
 // From here on numbers are the same on all architectures; what lies above was looked at by nobody here.
 constexpr std::uint32_t first_unknown_number = 457;
-constexpr std::uint32_t x32_bit = 0x40000000;
 
 // Mounts and roots; namespaces; other processes; the kernel itself; keys; time and accounting; io_uring, which goes
 // around any filter; and what no program needs.
@@ -113,6 +112,7 @@ constexpr std::array denied{"mount",
 constexpr std::array<std::uint64_t, 8> namespace_flags{CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
                                                        CLONE_NEWPID, CLONE_NEWNET, 0x02000000,   0x00000080};
 
+// What depends on a call's arguments is libseccomp's to say; what its number decides, make_syscall_tree() does.
 class policy {
   public:
     policy() : context_(seccomp_init(SCMP_ACT_ALLOW)) {}
@@ -128,24 +128,35 @@ class policy {
         good_ = good_ && seccomp_attr_set(context_, name, value) == 0;
     }
     // A call that this architecture does not have needs no rule.
+    void refuse(const char* call, int error) { answer(call, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)); }
     template <class... Conditions>
     void refuse(const char* call, int error, Conditions... conditions) {
-        const int number = seccomp_syscall_resolve_name(call);
-        if (number < 0) return;
-        const int added = seccomp_rule_add(context_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), number,
-                                           sizeof...(conditions), conditions...);
-        good_ = good_ && added == 0;
+        add(SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), call, conditions...);
     }
-
     template <class... Conditions>
     void tell_of(const char* call, Conditions... conditions) {
-        const int added = seccomp_rule_add(context_, SCMP_ACT_NOTIFY, seccomp_syscall_resolve_name(call),
-                                           sizeof...(conditions), conditions...);
-        good_ = good_ && added == 0;
+        add(SCMP_ACT_NOTIFY, call, conditions...);
     }
+    // Of each number that is known.
+    [[nodiscard]] const std::vector<std::uint32_t>& answers() const { return answers_; }
 
   private:
+    template <class... Conditions>
+    void add(std::uint32_t action, const char* call, Conditions... conditions) {
+        const int number = seccomp_syscall_resolve_name(call);
+        if (number < 0) return;
+        answer(call, look_at_arguments);
+        good_ = good_ && seccomp_rule_add(context_, action, number, sizeof...(conditions), conditions...) == 0;
+    }
+    void answer(const char* call, std::uint32_t what) {
+        const int number = seccomp_syscall_resolve_name(call);
+        if (number < 0) return;
+        good_ = good_ && static_cast<std::size_t>(number) < answers_.size();
+        if (good_) answers_[static_cast<std::size_t>(number)] = what;
+    }
+
     scmp_filter_ctx context_;
+    std::vector<std::uint32_t> answers_ = std::vector<std::uint32_t>(first_unknown_number, SECCOMP_RET_ALLOW);
     bool good_ = true;
 };
 
@@ -171,7 +182,6 @@ void tell_of_sockets(policy& p) {
 
 void fill(policy& p) {
     p.attribute(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    p.attribute(SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: the kernel walks it for every number when it loads
     p.attribute(SCMP_FLTATR_CTL_NNP, 0);
     for (const char* call : denied) p.refuse(call, EPERM);
     p.refuse("clone3", ENOSYS);
@@ -187,22 +197,6 @@ void fill(policy& p) {
     p.refuse("prlimit64", EPERM, SCMP_A0_64(SCMP_CMP_NE, 0));
 }
 
-constexpr sock_filter statement(std::uint16_t code, std::uint32_t value) { return {code, 0, 0, value}; }
-constexpr sock_filter jump(std::uint16_t code, std::uint32_t value, std::uint8_t yes, std::uint8_t no) {
-    return {code, yes, no, value};
-}
-
-// What libseccomp cannot say: every number from here on is unknown. Foreign architectures and x32 go on to its own
-// check.
-std::vector<sock_filter> unknown_numbers() {
-    return {statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-            jump(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 0, 4),
-            statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-            jump(BPF_JMP | BPF_JGE | BPF_K, x32_bit, 2, 0),
-            jump(BPF_JMP | BPF_JGE | BPF_K, first_unknown_number, 0, 1),
-            statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)};
-}
-
 }  // namespace
 
 runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sockets) {
@@ -214,7 +208,9 @@ runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sock
     if (!memory) return runtime::last_error();
     const int exported = seccomp_export_bpf(p.context(), memory.get());
     if (exported != 0) return runtime::error_code(-exported, boost::system::system_category());
-    std::vector<sock_filter> filter = unknown_numbers();
+    auto by_number = make_syscall_tree(native_architecture, p.answers(), SECCOMP_RET_ERRNO | ENOSYS);
+    if (!by_number) return by_number.error();
+    std::vector<sock_filter> filter = std::move(*by_number);
     const off_t bytes = lseek(memory.get(), 0, SEEK_END);
     const std::size_t before = filter.size();
     filter.resize(before + static_cast<std::size_t>(bytes) / sizeof(sock_filter));

@@ -1,4 +1,4 @@
-// The system call filter, interpreted as the kernel would: what it says of calls that make sockets.
+// The system call filter, interpreted as the kernel would: what it says of numbers, and of calls that make sockets.
 #include "stages/worker/sandbox/seccomp_filter.hpp"
 
 #include <gtest/gtest.h>
@@ -9,6 +9,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
+
+#include "stages/worker/sandbox/syscall_tree.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -50,6 +53,14 @@ std::uint32_t answer(const std::vector<sock_filter>& filter, const seccomp_data&
     return 0;
 }
 
+std::uint32_t answer_to_number(const std::vector<sock_filter>& filter, std::uint32_t number,
+                               std::uint32_t architecture = this_machine) {
+    seccomp_data call{};
+    call.nr = static_cast<int>(number);
+    call.arch = architecture;
+    return answer(filter, call);
+}
+
 std::uint32_t answer(const std::vector<sock_filter>& filter, int number, std::uint64_t family, std::uint64_t type,
                      std::uint64_t protocol) {
     seccomp_data call{};
@@ -86,6 +97,68 @@ TEST(seccomp_filter, is_short) {
         EXPECT_GT(filter.size(), 50U);
         EXPECT_LT(filter.size(), 400U) << "every box loads it";
     }
+}
+
+TEST(seccomp_filter, numbers_have_their_answers) {
+    constexpr std::uint32_t first_unknown = 457;
+    const auto filter = filter_of(false);
+    for (const int number : {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_unshare, SYS_setns, SYS_ptrace, SYS_bpf,
+                             SYS_keyctl, SYS_reboot, SYS_io_uring_setup, SYS_kexec_load, SYS_init_module, SYS_open_tree,
+                             SYS_pidfd_getfd, SYS_userfaultfd, SYS_personality, SYS_settimeofday})
+        EXPECT_EQ(answer_to_number(filter, static_cast<std::uint32_t>(number)), refused(EPERM)) << number;
+    EXPECT_EQ(answer_to_number(filter, SYS_clone3), refused(ENOSYS));
+    int allowed = 0;
+    for (std::uint32_t number = 0; number < first_unknown; ++number) {
+        const auto said = answer_to_number(filter, number);
+        if (said == SECCOMP_RET_ALLOW) ++allowed;
+        // With arguments that are all 0, socket() is of no family and socketpair() of the wrong one.
+        const bool is_refused =
+            said == refused(EPERM) || number == SYS_clone3 || number == SYS_socket || number == SYS_socketpair;
+        EXPECT_TRUE(said == SECCOMP_RET_ALLOW || is_refused) << number << ": " << said;
+    }
+    EXPECT_GT(allowed, 350);
+    for (const std::uint32_t number : {first_unknown, first_unknown + 1, 1000U, 0x3fffffffU})
+        EXPECT_EQ(answer_to_number(filter, number), refused(ENOSYS)) << number;
+    // 32-bit programs, and on x86 those with short pointers.
+    for (const std::uint32_t number : {0U, 1U, 56U, 400U})
+        EXPECT_EQ(answer_to_number(filter, number, AUDIT_ARCH_I386), SECCOMP_RET_KILL_PROCESS) << number;
+#if defined(__x86_64__)
+    for (const std::uint32_t number : {0x40000000U, 0x40000001U, 0x40000200U})
+        EXPECT_EQ(answer_to_number(filter, number), SECCOMP_RET_KILL_PROCESS) << number;
+#endif
+}
+
+// Behind the tree stands what looks at arguments; here it has one answer.
+TEST(syscall_tree, every_number_finds_its_answer) {
+    constexpr std::uint32_t further = 4711;
+    std::mt19937 draw(1);
+    for (int round = 0; round < 50; ++round) {
+        const std::uint32_t choices[]{SECCOMP_RET_ALLOW, refused(EPERM), refused(ENOSYS), look_at_arguments};
+        std::vector<std::uint32_t> answers;
+        while (answers.size() < 300) answers.insert(answers.end(), 1 + draw() % 9, choices[draw() % 4]);
+        auto filter = make_syscall_tree(this_machine, answers, refused(ENOSYS));
+        ASSERT_TRUE(filter) << filter.error().message();
+        filter->push_back({BPF_RET | BPF_K, 0, 0, further});
+        const auto expected = [&](std::uint32_t number) {
+            if (number >= 0x40000000) return further;
+            if (number >= answers.size()) return refused(ENOSYS);
+            return answers[number] == look_at_arguments ? further : answers[number];
+        };
+        for (std::uint32_t number = 0; number < 400; ++number)
+            EXPECT_EQ(answer_to_number(*filter, number), expected(number)) << number;
+        for (const std::uint32_t number : {0x3fffffffU, 0x40000000U, 0xffffffffU})
+            EXPECT_EQ(answer_to_number(*filter, number), expected(number)) << number;
+        EXPECT_EQ(answer_to_number(*filter, 1, AUDIT_ARCH_I386), further);
+    }
+}
+
+TEST(syscall_tree, more_ranges_than_a_jump_reaches_over_are_refused) {
+    std::vector<std::uint32_t> answers;
+    for (std::uint32_t number = 0; number < 300; ++number)
+        answers.push_back(number % 2 == 0 ? SECCOMP_RET_ALLOW : refused(EPERM));
+    const auto filter = make_syscall_tree(this_machine, answers, refused(ENOSYS));
+    ASSERT_FALSE(filter);
+    EXPECT_EQ(filter.error().value(), EOVERFLOW);
 }
 
 TEST(seccomp_filter, no_socket_comes_into_being_untold) {
