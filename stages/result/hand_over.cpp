@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "pipeline/snapshots.hpp"
+#include "runtime/base/assert.hpp"
 #include "runtime/base/marks.hpp"
 #include "runtime/base/planted_bug.hpp"
 #include "runtime/spawn.hpp"
@@ -52,7 +53,15 @@ std::size_t expected_size(const execution& e) {
 }  // namespace
 
 hand_over::hand_over(pipeline::shard_state& state, hand_over_limits limits)
-    : state_(state), limits_(limits), added_(state.home), gathered_(state.home), gate_(state.home) {}
+    : state_(state),
+      limits_(limits),
+      added_(state.home),
+      gathered_(state.home),
+      full_(state.home.metrics().declare_limit("archive.gather_documents_max")),
+      late_(state.home.metrics().declare_limit("archive.gather_ms_max")),
+      gate_(state.home) {
+    WEIR_ASSERT(limits.gather_documents_max <= limits.documents_max);
+}
 
 void hand_over::start() { runtime::spawn(gate_, state_.home, run()); }
 
@@ -60,7 +69,7 @@ void hand_over::add(std::shared_ptr<execution> e) {
     e->waits_for = pipeline::pending::archive;
     waiting_.push_back(std::move(e));
     if (waiting_.size() == 1) added_.notify_all();
-    if (waiting_.size() >= limits_.gather_documents) gathered_.notify_all();
+    if (waiting_.size() >= limits_.gather_documents_max) gathered_.notify_all();
 }
 
 task<runtime::result<storage::document>> hand_over::make_document(std::shared_ptr<execution> e) {
@@ -161,8 +170,12 @@ task<bool> hand_over::put_batch() {
 
 task<void> hand_over::gather() {
     const auto deadline = state_.home.time().steady() + limits_.gather_max;
-    while (waiting_.size() < limits_.gather_documents && !stop_.stop_requested())
-        if (!co_await gathered_.wait_until(deadline)) co_return;
+    while (waiting_.size() < limits_.gather_documents_max && !stop_.stop_requested()) {
+        if (co_await gathered_.wait_until(deadline)) continue;
+        late_.add();
+        co_return;
+    }
+    if (!stop_.stop_requested()) full_.add();
 }
 
 task<void> hand_over::run() {

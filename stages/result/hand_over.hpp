@@ -16,7 +16,7 @@ struct hand_over_limits {
     std::size_t bytes_max = 8 << 20;  // of one call; a single larger document goes alone
     // What is handed over is gathered until there is so much of it, or for so long: nobody waits for it, and a call
     // costs more than a document.
-    std::size_t gather_documents = 128;
+    std::size_t gather_documents_max = 128;  // at most documents_max
     runtime::milliseconds gather_max{20};
     std::size_t reads_at_once = 16;  // of the log, for those that are no longer in memory
 };
@@ -53,6 +53,8 @@ class hand_over {
     std::stop_source stop_;
     runtime::event added_;
     runtime::event gathered_;
+    runtime::counter& full_;  // calls that had gather_documents_max before gather_max was over
+    runtime::counter& late_;
     runtime::gate gate_;
 };
 

@@ -138,7 +138,7 @@ console.log(JSON.stringify(lines, null, 1));
     }
 }
 
-// A zygote that forks where main() begins has nothing of its program behind it, but for what its libraries did.
+// But for the number of its process and what is mapped into it. Who it is the box's number says, in names and vectors.
 TEST_F(warm, a_bash_program_cannot_tell_how_it_began) {
     auto what = request("bash", R"code(
 mine='^(BASHPID|PPID|RANDOM|SRANDOM|UID|EUID|USER|LOGNAME|EPOCH[A-Z]*|BASH_MONOSECONDS|_)='
@@ -147,7 +147,9 @@ echo "$# $0 $- $SHLVL $BASH_SUBSHELL $SECONDS $LINENO ${BASH_SOURCE[*]} $_" "${@
 [[ $$ == "$BASHPID" && $UID == "$EUID" && $UID == "$(id -u)" ]]; echo "ids $?"
 [ -t 0 ] || [ -t 1 ] || [ -t 2 ]; echo "terminal $?"
 set | grep -Ev "$mine"; declare -p | cut -d' ' -f2-3 | grep -Ev 'mine|_=' | sed 's/=.*//'
-env | cut -d= -f1; tr '\0' '\n' < /proc/self/environ | cut -d= -f1
+env | cut -d= -f1; tr '\0' '\n' < /proc/$$/environ | sed "s/box$UID/box/"; tr '\0' '\n' < /proc/$$/cmdline
+[[ $(od -An -v -td8 -w16 /proc/$$/auxv | awk '$1 >= 11 && $1 <= 14 { print $2 }' | sort -u) == "$UID" ]]; echo "vector $?"
+pgrep -fc 'main.sh a b'
 set -o; shopt; ulimit -a; ulimit -Ha; umask; trap -p; alias; jobs; pwd; dirs; locale
 ls -a / /box /tmp /dev; stat -c '%A %s %n' /box/* /tmp; ls /proc/$$/fd /proc/$$/task | wc -l
 for name in status limits oom_score_adj cgroup mounts comm timerslack_ns personality; do

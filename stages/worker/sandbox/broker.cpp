@@ -187,6 +187,7 @@ runtime::error_code broker::hand_over(box& b, launch_packet& what, const std::ve
     b.limits = what.limits;
     b.keeps_disk = what.keep_disk;
     b.start = what.start;
+    if (!b.program_end) b.group.close_entries();
     step = "limits";
     if (const auto failed = b.group.set_limits(what.limits.memory_bytes, what.limits.processes)) return failed;
     step = "disk";

@@ -125,6 +125,8 @@ class box_group {
     [[nodiscard]] runtime::result<std::vector<int>> join_files();
     // The same of every hierarchy: for a process that is no child of the caller's.
     [[nodiscard]] runtime::result<std::vector<int>> entries();
+    // Once all that are to join have joined.
+    void close_entries() { entries_.clear(); }
 
     // Each is absent where this machine does not measure it. The process that is pid 1 in the box is not counted.
     [[nodiscard]] std::optional<std::uint64_t> cpu_us() const;

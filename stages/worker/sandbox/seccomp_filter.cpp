@@ -144,15 +144,21 @@ class policy {
     template <class... Conditions>
     void add(std::uint32_t action, const char* call, Conditions... conditions) {
         const int number = seccomp_syscall_resolve_name(call);
+        // Of a call that is not here nothing need be refused, but whoever is to be told of it is told of nothing.
+        if (number < 0) good_ = good_ && action != SCMP_ACT_NOTIFY;
         if (number < 0) return;
         answer(call, look_at_arguments);
         good_ = good_ && seccomp_rule_add(context_, action, number, sizeof...(conditions), conditions...) == 0;
     }
+    // A number has one answer: what is refused whatever its arguments are is not looked at again.
     void answer(const char* call, std::uint32_t what) {
         const int number = seccomp_syscall_resolve_name(call);
         if (number < 0) return;
         good_ = good_ && static_cast<std::size_t>(number) < answers_.size();
-        if (good_) answers_[static_cast<std::size_t>(number)] = what;
+        if (!good_) return;
+        auto& now = answers_[static_cast<std::size_t>(number)];
+        good_ = now == SECCOMP_RET_ALLOW || now == what;
+        now = what;
     }
 
     scmp_filter_ctx context_;

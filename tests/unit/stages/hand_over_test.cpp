@@ -47,9 +47,28 @@ struct ended_executions : pipeline::memory_shard {
         return log.most_reads_at_once;
     }
 
+    // From the start of it until the archive has them all; `and_stop`: if nothing more is to come.
+    runtime::nanoseconds time_to_hand_over(bool and_stop = false) {
+        hand_over handing(state, limits);
+        handing.start();
+        for (const auto& e : all) handing.add(e);
+        const auto began = home.time().steady();
+        if (and_stop) runtime::spawn(gate, home, stop_soon(handing));
+        EXPECT_TRUE(world.run_until([this] { return documents.documents() == all.size(); }, runtime::seconds(10)));
+        const auto took = home.time().steady() - began;
+        if (!and_stop) runtime::spawn(gate, home, handing.stop());
+        go_on();
+        return took;
+    }
+    std::uint64_t reached(const char* limit) { return home.metrics().declare_limit(limit).value(); }
+
     hand_over_limits limits;
 
   private:
+    static task<void> stop_soon(hand_over& handing) {
+        co_await runtime::sleep_for(runtime::milliseconds(1), {});
+        co_await handing.stop();
+    }
     static task<void> run(ended_executions& self, std::shared_ptr<execution> e, std::size_t outputs, std::string text,
                           std::vector<std::string> artifacts) {
         auto& to = self.state.transitions;
@@ -103,6 +122,30 @@ TEST(hand_over, as_many_are_read_as_one_call_carries) {
     ended_executions ended;
     for (int i = 0; i < 10; ++i) ended.add(0, "", {std::string(3'000'000, 'x')});
     EXPECT_EQ(ended.most_read_at_once(), 3U);
+}
+
+// A call costs more than a document, and nobody waits for it.
+TEST(hand_over, few_are_gathered_for_a_time) {
+    ended_executions ended;
+    for (int i = 0; i < 5; ++i) ended.add(1, "text");
+    const auto took = ended.time_to_hand_over();
+    EXPECT_GE(took, ended.limits.gather_max);
+    EXPECT_LE(took, ended.limits.gather_max + runtime::milliseconds(5));
+    EXPECT_EQ(ended.reached("archive.gather_ms_max"), 1U);
+    EXPECT_EQ(ended.reached("archive.gather_documents_max"), 0U);
+}
+
+TEST(hand_over, many_do_not_wait) {
+    ended_executions ended;
+    for (std::size_t i = 0; i < ended.limits.gather_documents_max; ++i) ended.add(1, "text");
+    EXPECT_LT(ended.time_to_hand_over(), ended.limits.gather_max / 2);
+    EXPECT_EQ(ended.reached("archive.gather_documents_max"), 1U);
+}
+
+TEST(hand_over, nothing_is_gathered_any_more_at_the_end) {
+    ended_executions ended;
+    ended.add(1, "text");
+    EXPECT_LT(ended.time_to_hand_over(true), ended.limits.gather_max / 2);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/auxvec.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -43,6 +44,10 @@ using inside::start_order;
 
 enum class role { bystander, zygote, zygote_at_main, parked, child };
 using main_function = int (*)(int, char**, char**);
+struct auxiliary_entry {
+    unsigned long type;
+    unsigned long value;
+};
 using start_function = int (*)(main_function, int, char**, void (*)(), void (*)(), void (*)(), void*);
 
 constexpr unsigned filter_max = 4096;
@@ -57,6 +62,7 @@ pid_t (*next_fork)() = nullptr;
 int (*next_open)(const char*, int, ...) = nullptr;
 int (*next_open64)(const char*, int, ...) = nullptr;
 main_function own_main = nullptr;
+auxiliary_entry* auxiliary_vector = nullptr;
 
 // Not getenv() and unsetenv(): these a shell has its own ones of. Takes the variable out of the environment.
 const char* take_variable(const char* name) {
@@ -76,6 +82,9 @@ __attribute__((constructor)) void begin() {
     next_fork = reinterpret_cast<pid_t (*)()>(dlsym(RTLD_NEXT, "fork"));
     next_open = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open"));
     next_open64 = reinterpret_cast<int (*)(const char*, int, ...)>(dlsym(RTLD_NEXT, "open64"));
+    char** end = environ;
+    while (*end != nullptr) ++end;
+    auxiliary_vector = reinterpret_cast<auxiliary_entry*>(end + 1);
     const char* name = take_variable(inside::role_variable);
     if (name == nullptr) return;
     take_variable("LD_PRELOAD");
@@ -274,8 +283,8 @@ int await_program() {
 }
 
 struct text {
-    char* begin = nullptr;
-    char* end = nullptr;
+    char* begin;
+    char* end;
 };
 
 // The whole of a file, followed by a NUL; kept for the life of the process.
@@ -294,37 +303,96 @@ text read_whole(int file) {
     return {bytes, bytes + size};
 }
 
-struct words {
-    char* const* begin;
-    size_t count;
-};
-
-// Those of a list, and further ones that lie behind each other up to `end`; a null behind them all.
-char** joined(words first, char* more, const char* end) {
-    size_t count = first.count;
-    for (const char* word = more; word < end; word += strlen(word) + 1) ++count;
+// Words that lie behind each other, a NUL behind each, and a null behind the pointers to them.
+char** pointers_to(char* first, const char* end) {
+    size_t count = 0;
+    for (const char* word = first; word < end; word += strlen(word) + 1) ++count;
     auto** const all = static_cast<char**>(calloc(count + 1, sizeof(char*)));
     if (all == nullptr) _exit(1);
-    memcpy(all, first.begin, first.count * sizeof(char*));
-    char** next = all + first.count;
-    for (char* word = more; word < end; word += strlen(word) + 1) *next++ = word;
+    char** next = all;
+    for (char* word = first; word < end; word += strlen(word) + 1) *next++ = word;
     return all;
 }
 
-size_t count_of(char* const* list) {
-    size_t count = 0;
-    while (list[count] != nullptr) ++count;
-    return count;
+size_t bytes_of(char* const* words) {
+    size_t bytes = 0;
+    for (; *words != nullptr; ++words) bytes += strlen(*words) + 1;
+    return bytes;
 }
 
-// What the hooks of other interpreters do: the text is each variable that is still missing, an empty text, and each
-// argument.
-int run_main(char** arguments, text order) {
-    char* middle = order.begin;
-    while (middle < order.end && *middle != '\0') middle += strlen(middle) + 1;
-    environ = joined({environ, count_of(environ)}, order.begin, middle);
-    char** const all = joined({arguments, count_of(arguments)}, middle + 1, order.end);
-    return own_main(static_cast<int>(count_of(all)), all, environ);
+char* append(char* at, char* const* words) {
+    for (; *words != nullptr; ++words) at = stpcpy(at, *words) + 1;
+    return at;
+}
+
+char* append(char* at, text more) { return static_cast<char*>(mempcpy(at, more.begin, more.end - more.begin)); }
+
+// What the kernel has noted of this process's memory; all 0 if that cannot be told.
+prctl_mm_map noted_places() {
+    prctl_mm_map places{};
+    const int file = next_open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return places;
+    char line[1024];
+    const ssize_t bytes = read(file, line, sizeof line - 1);
+    close(file);
+    line[bytes > 0 ? bytes : 0] = '\0';
+    const char* at = strrchr(line, ')');  // a name may have blanks
+    unsigned long long fields[52] = {};
+    for (unsigned number = 3; at != nullptr && number < 52; ++number) {
+        at = strchr(at + 1, ' ');
+        if (at != nullptr) fields[number] = strtoull(at + 1, nullptr, 10);
+    }
+    places.start_code = fields[26];
+    places.end_code = fields[27];
+    places.start_stack = fields[28];
+    places.start_data = fields[45];
+    places.end_data = fields[46];
+    places.start_brk = fields[47];
+    return places;
+}
+
+// Who this process is was written beside its first environment, when it was another one.
+size_t name_user_in_auxiliary_vector() {
+    size_t count = 1;
+    for (auxiliary_entry* each = auxiliary_vector; each->type != AT_NULL; ++each, ++count) {
+        if (each->type == AT_UID || each->type == AT_EUID) each->value = getuid();
+        if (each->type == AT_GID || each->type == AT_EGID) each->value = getgid();
+    }
+    return count * sizeof(auxiliary_entry);
+}
+
+// For those who read /proc/self/cmdline and its like. A kernel without CONFIG_CHECKPOINT_RESTORE shows the zygote's.
+void show(prctl_mm_map places, const text& arguments, const text& variables, size_t auxiliary_bytes) {
+    if (places.start_stack == 0) return;
+    const auto address = [](const void* where) { return reinterpret_cast<unsigned long long>(where); };
+    places.brk = address(sbrk(0));
+    places.arg_start = address(arguments.begin);
+    places.arg_end = address(arguments.end);
+    places.env_start = address(variables.begin);
+    places.env_end = address(variables.end);
+    places.auxv = reinterpret_cast<decltype(places.auxv)>(auxiliary_vector);
+    places.auxv_size = static_cast<unsigned>(auxiliary_bytes);
+    places.exe_fd = static_cast<unsigned>(-1);
+    prctl(PR_SET_MM, PR_SET_MM_MAP, &places, sizeof places, 0);
+}
+
+// What the hooks of other interpreters do: the order is each variable that is still missing, an empty text, and each
+// argument. All arguments and then all variables lie behind each other, as an exec puts them.
+int run_main(char** arguments, const text& order, const prctl_mm_map& places) {
+    text missing{order.begin, order.begin};
+    while (missing.end < order.end && *missing.end != '\0') missing.end += strlen(missing.end) + 1;
+    const text further{missing.end + 1, order.end};
+    auto* const all = static_cast<char*>(
+        malloc(bytes_of(arguments) + bytes_of(environ) + static_cast<size_t>(order.end - order.begin)));
+    if (all == nullptr) _exit(1);
+    char* const middle = append(append(all, arguments), further);
+    char* const end = append(append(middle, environ), missing);
+    show(places, {all, middle}, {middle, end}, name_user_in_auxiliary_vector());
+    environ = pointers_to(middle, end);
+    char** const words = pointers_to(all, middle);
+    int count = 0;
+    while (words[count] != nullptr) ++count;
+    return own_main(count, words, environ);
 }
 
 int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
@@ -333,10 +401,11 @@ int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
     setlocale(LC_ALL, "C");
     while (next_child() != 0) {
     }
+    const prctl_mm_map places = noted_places();
     const int file = await_program();
     const text order = read_whole(file);
     close(file);
-    return run_main(arguments, order);
+    return run_main(arguments, order, places);
 }
 
 bool is_order(const char* path) {
