@@ -54,8 +54,8 @@ def results_tell_how_a_program_began(context):
     expect.equal(start_of(client, isolation="cold"), "cold")
     expect.equal(start_of(client, "int main() {}", "c"), "cold")
     for lang in ("bash", "perl"):
-        warmed(client, lang)
-        expect.equal(start_of(client, lang=lang, isolation="cold"), "cold")
+        warmed(client, lang, "exit 0")
+        expect.equal(start_of(client, "exit 0", lang, isolation="cold"), "cold")
     if has(client, "node"):
         warmed(client, "node")
         expect.equal(start_of(client, lang="node", isolation="cold"), "cold")
