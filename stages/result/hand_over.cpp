@@ -58,7 +58,6 @@ hand_over::hand_over(pipeline::shard_state& state, hand_over_limits limits)
       added_(state.home),
       gathered_(state.home),
       full_(state.home.metrics().declare_limit("archive.gather_documents_max")),
-      late_(state.home.metrics().declare_limit("archive.gather_ms_max")),
       gate_(state.home) {
     WEIR_ASSERT(limits.gather_documents_max <= limits.documents_max);
 }
@@ -170,12 +169,9 @@ task<bool> hand_over::put_batch() {
 
 task<void> hand_over::gather() {
     const auto deadline = state_.home.time().steady() + limits_.gather_max;
-    while (waiting_.size() < limits_.gather_documents_max && !stop_.stop_requested()) {
-        if (co_await gathered_.wait_until(deadline)) continue;
-        late_.add();
-        co_return;
-    }
-    if (!stop_.stop_requested()) full_.add();
+    while (waiting_.size() < limits_.gather_documents_max && !stop_.stop_requested())
+        if (!co_await gathered_.wait_until(deadline)) co_return;
+    if (waiting_.size() >= limits_.gather_documents_max) full_.add();
 }
 
 task<void> hand_over::run() {

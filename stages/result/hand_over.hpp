@@ -54,7 +54,6 @@ class hand_over {
     runtime::event added_;
     runtime::event gathered_;
     runtime::counter& full_;  // calls that had gather_documents_max before gather_max was over
-    runtime::counter& late_;
     runtime::gate gate_;
 };
 

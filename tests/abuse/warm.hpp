@@ -46,6 +46,16 @@ class warm : public hostile {
         EXPECT_EQ(apart.verdict.signal, warmed.verdict.signal) << what.script;
         return apart;
     }
+    // The same of one that asks all that it can ask, with arguments and input.
+    outcome expect_same_answers(box_start start, const std::string& lang, const std::string& questions,
+                                std::vector<std::string> args) {
+        auto what = request(lang, questions);
+        what.args = std::move(args);
+        what.standard_input = "some\ninput";
+        auto apart = expect_alike(start, what);
+        EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
+        return apart;
+    }
     outcome python(const std::string& script) { return run_as(box_start::zygote, request("python", script)); }
     // Those that bear Python's programs.
     std::vector<pid_t> zygotes() { return host.zygotes("python"); }

@@ -66,11 +66,7 @@ print(json.dumps(lines, indent=1, default=str))
 )code";
 
 TEST_F(warm, a_python_program_cannot_tell_how_it_began) {
-    auto what = request("python", ask_python);
-    what.args = {"a b", "", "ä", "-c"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::zygote, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
+    expect_same_answers(box_start::zygote, "python", ask_python, {"a b", "", "ä", "-c"});
 }
 
 TEST_F(warm, a_python_program_ends_as_it_would) {
@@ -102,8 +98,8 @@ TEST_F(warm, a_python_program_ends_as_it_would) {
 }
 
 TEST_F(warm, a_node_program_cannot_tell_how_it_began) {
-    if (!host.has("node")) GTEST_SKIP() << "no node on this machine";
-    auto what = request("node", R"code(
+    ASSERT_TRUE(host.has("node"));
+    expect_same_answers(box_start::parked, "node", R"code(
 const fs = require("fs");
 const lines = {
     argv: process.argv, execArgv: process.execArgv, title: process.title, directory: process.cwd(),
@@ -116,11 +112,8 @@ const lines = {
     listeners: process.eventNames().map(String), umask: process.umask(0o22), path_cache: Object.keys(module.constructor._pathCache),
 };
 console.log(JSON.stringify(lines, null, 1));
-)code");
-    what.args = {"a b", "", "ä", "--version"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::parked, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
+)code",
+                        {"a b", "", "ä", "--version"});
     for (const char* script :
          {"process.exit(3)", "throw new Error('no')", "setTimeout(() => console.log('late'), 30)",
           "process.on('exit', () => console.log('bye'))", "await 1", "process.abort()",
@@ -140,7 +133,7 @@ console.log(JSON.stringify(lines, null, 1));
 
 // But for the number of its process and what is mapped into it. Who it is the box's number says, in names and vectors.
 TEST_F(warm, a_bash_program_cannot_tell_how_it_began) {
-    auto what = request("bash", R"code(
+    const auto apart = expect_same_answers(box_start::zygote, "bash", R"code(
 mine='^(BASHPID|PPID|RANDOM|SRANDOM|UID|EUID|USER|LOGNAME|EPOCH[A-Z]*|BASH_MONOSECONDS|_)='
 echo "$# $0 $- $SHLVL $BASH_SUBSHELL $SECONDS $LINENO ${BASH_SOURCE[*]} $_" "${@@Q}"
 [[ $USER == box || $USER == "box$UID" ]]; echo "user $?"
@@ -157,11 +150,8 @@ for name in status limits oom_score_adj cgroup mounts comm timerslack_ns persona
         /proc/$$/$name 2> /tmp/none | grep -v Seccomp_filters || echo "none of $name"
 done
 cat; read -r more; echo "$? $more"; cat /proc/1/comm; uname -n
-)code");
-    what.args = {"a b", "", "ä", "-c", "*"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::zygote, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
+)code",
+                                           {"a b", "", "ä", "-c", "*"});
     EXPECT_GT(apart.standard_output.size(), 8000U);
     for (const char* script : {"exit 3",
                                "kill -9 $$",
@@ -198,8 +188,8 @@ cat; read -r more; echo "$? $more"; cat /proc/1/comm; uname -n
 }
 
 TEST_F(warm, a_perl_program_cannot_tell_how_it_began) {
-    if (!host.has("perl")) GTEST_SKIP() << "no perl on this machine";
-    auto what = request("perl", R"code(
+    ASSERT_TRUE(host.has("perl"));
+    expect_same_answers(box_start::zygote, "perl", R"code(
 use strict; use warnings; use POSIX (); use Config;
 my @lines = ("@ARGV", scalar(@ARGV), $0, $^X, $^V, $^W, $;, $^O, "@INC", join(' ', sort keys %INC), ${^TAINT}, ${^UNICODE},
              ${^UTF8LOCALE}, $^T - time < 5, $], $|, $/, umask, getppid, POSIX::getpgrp() == $$, $< == $>, $( eq $));
@@ -209,11 +199,8 @@ push @lines, map { fileno($_) . join(',', PerlIO::get_layers($_)) . (-t $_ ? 't'
 push @lines, POSIX::setlocale(POSIX::LC_ALL()) // 'none', POSIX::getcwd(), -s $0, join(' ', sort { $a cmp $b } keys %main::);
 push @lines, `sh -c 'ulimit -a; env | sort | cut -d= -f1'`, do { local $/; scalar <STDIN> };
 print join("\n", map { $_ // 'undef' } @lines), "\n";
-)code");
-    what.args = {"a b", "", "ä", "-e"};
-    what.standard_input = "some\ninput";
-    const auto apart = expect_alike(box_start::zygote, what);
-    EXPECT_EQ(apart.verdict.exit_code, 0) << apart.standard_error;
+)code",
+                        {"a b", "", "ä", "-e"});
     for (const char* script :
          {"exit 3", "die 'no'", "kill 9, $$", "print 'no line'", "END { print 'bye' } print 'hi'", "if (",
           "warn 'x'; exec 'ls', '/'",
@@ -251,7 +238,7 @@ TEST_F(warm, no_two_programs_draw_the_same_numbers) {
         {"perl", "print rand, ' ', int(rand(1e9)), ' ', join('', keys %{{map { $_ => 1 } 1 .. 99}})", 3},
     };
     for (const auto& one : languages) {
-        if (!host.has(one.lang)) continue;
+        ASSERT_TRUE(host.has(one.lang)) << one.lang;
         std::istringstream first(run_as(box_start::zygote, request(one.lang, one.script)).standard_output);
         std::istringstream second(run_as(box_start::zygote, request(one.lang, one.script)).standard_output);
         std::string a;

@@ -81,32 +81,6 @@ runtime::result<std::vector<int>> box_group::entries() {
     return files;
 }
 
-int box_group::file_of(counter which) const {
-    struct place {
-        controller of;
-        const char* name;
-        int mode;
-    };
-    const bool v2 = level_ == rung::cgroup2;
-    const std::array<place, counter_count> places{
-        v2 ? place{controller::memory, "memory.peak", O_RDONLY}
-           : place{controller::memory, "memory.max_usage_in_bytes", O_RDWR},
-        place{controller::memory, v2 ? "memory.current" : "memory.usage_in_bytes", O_RDONLY},
-        place{controller::pids, "pids.peak", O_RDONLY},
-        place{controller::pids, "pids.current", O_RDONLY},
-        place{controller::pids, "pids.events", O_RDONLY},
-    };
-    const auto index = static_cast<std::size_t>(which);
-    auto& file = counters_[index];
-    const auto& [controller, name, mode] = places[index];
-    if (!file && of(controller) >= 0) file.reset(openat(of(controller), name, mode | O_CLOEXEC));
-    return file ? file.get() : -1;
-}
-
-std::optional<std::uint64_t> box_group::value_of(counter which) const {
-    return to_number(read_counter(file_of(which)));
-}
-
 std::optional<std::uint64_t> box_group::cpu_us() const {
     if (!cpu_file_) return std::nullopt;
     const std::string text = read_counter(cpu_file_.get());
@@ -116,10 +90,15 @@ std::optional<std::uint64_t> box_group::cpu_us() const {
     return *nanoseconds / 1000 - std::min(*nanoseconds / 1000, cpu_before_us_);
 }
 
-std::optional<std::uint64_t> box_group::peak_memory_bytes() const { return value_of(counter::memory_peak); }
+std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
+    if (of(controller::memory) < 0) return std::nullopt;
+    return to_number(
+        read_counter_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
+}
 
 std::optional<std::uint64_t> box_group::peak_processes() const {
-    const auto peak = value_of(counter::pids_peak);
+    if (of(controller::pids) < 0) return std::nullopt;
+    const auto peak = to_number(read_counter_at(of(controller::pids), "pids.peak"));
     if (!peak || *peak == 0) return std::nullopt;
     return *peak - 1;
 }
@@ -130,17 +109,22 @@ std::uint64_t box_group::out_of_memory_kills() const {
 }
 
 bool box_group::process_limit_hit() const {
-    return find_counter(read_counter(file_of(counter::pids_events)), "max").value_or(0) > 0;
+    if (of(controller::pids) < 0) return false;
+    return find_counter(read_counter_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
 }
 
 // What it cannot set back is the largest number of processes; so that must have been the smallest there is, pid 1 and
 // the program. With cgroup2 a box has one group, and there would be little to gain.
 bool box_group::renew() {
     if (level_ != rung::cgroup1 || process_limit_hit() || out_of_memory_kills() > 0) return false;
-    if (value_of(counter::pids_now) != 0U || value_of(counter::pids_peak) > 2U) return false;
-    if (value_of(counter::memory_now).value_or(UINT64_MAX) > residue_max) return false;
+    const int memory = of(controller::memory);
+    const int pids = of(controller::pids);
+    const auto number = [](int directory, const char* name) { return to_number(read_counter_at(directory, name)); };
+    if (number(pids, "pids.current") != 0U || number(pids, "pids.peak") > 2U) return false;
+    if (number(memory, "memory.usage_in_bytes").value_or(UINT64_MAX) > residue_max) return false;
     if (make_room_for(first_process_bytes)) return false;
-    if (::pwrite(file_of(counter::memory_peak), "0", 1, 0) != 1) return false;
+    if (!write_at(memory, "memory.max_usage_in_bytes", "0")) return false;
+    close_entries();
     // Where it has no lowest weight it has the usual one.
     if (hastened_ && !(weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
                                                : put_usual(of(controller::cpu))))

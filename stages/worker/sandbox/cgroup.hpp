@@ -146,13 +146,6 @@ class box_group {
 
   private:
     friend class cgroup_tree;
-    // Read when a box has ended.
-    enum class counter : std::uint8_t { memory_peak = 0, memory_now, pids_peak, pids_now, pids_events };
-    static constexpr std::size_t counter_count = 5;
-
-    // The file of a counter; -1 if there is none. A group that is used again opens it only once.
-    [[nodiscard]] int file_of(counter which) const;
-    [[nodiscard]] std::optional<std::uint64_t> value_of(counter which) const;
     [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
     [[nodiscard]] runtime::error_code write_limits(const std::string& memory, const std::string& processes) const;
 
@@ -164,7 +157,6 @@ class box_group {
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
     descriptor cpu_file_;                                      // read again and again while the box runs
     descriptor memory_events_;
-    mutable std::array<descriptor, counter_count> counters_;
     std::vector<descriptor> entries_;
     std::uint64_t cpu_before_us_ = 0;         // of the boxes before
     std::uint64_t memory_limit_ = unlimited;  // 0: not known

@@ -128,7 +128,10 @@ class policy {
         good_ = good_ && seccomp_attr_set(context_, name, value) == 0;
     }
     // A call that this architecture does not have needs no rule.
-    void refuse(const char* call, int error) { answer(call, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)); }
+    void refuse(const char* call, int error) {
+        const int number = seccomp_syscall_resolve_name(call);
+        if (number >= 0) answer(number, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error));
+    }
     template <class... Conditions>
     void refuse(const char* call, int error, Conditions... conditions) {
         add(SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), call, conditions...);
@@ -147,13 +150,11 @@ class policy {
         // Of a call that is not here nothing need be refused, but whoever is to be told of it is told of nothing.
         if (number < 0) good_ = good_ && action != SCMP_ACT_NOTIFY;
         if (number < 0) return;
-        answer(call, look_at_arguments);
+        answer(number, look_at_arguments);
         good_ = good_ && seccomp_rule_add(context_, action, number, sizeof...(conditions), conditions...) == 0;
     }
     // A number has one answer: what is refused whatever its arguments are is not looked at again.
-    void answer(const char* call, std::uint32_t what) {
-        const int number = seccomp_syscall_resolve_name(call);
-        if (number < 0) return;
+    void answer(int number, std::uint32_t what) {
         good_ = good_ && static_cast<std::size_t>(number) < answers_.size();
         if (!good_) return;
         auto& now = answers_[static_cast<std::size_t>(number)];

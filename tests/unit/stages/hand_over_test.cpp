@@ -131,7 +131,6 @@ TEST(hand_over, few_are_gathered_for_a_time) {
     const auto took = ended.time_to_hand_over();
     EXPECT_GE(took, ended.limits.gather_max);
     EXPECT_LE(took, ended.limits.gather_max + runtime::milliseconds(5));
-    EXPECT_EQ(ended.reached("archive.gather_ms_max"), 1U);
     EXPECT_EQ(ended.reached("archive.gather_documents_max"), 0U);
 }
 
