@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "runtime/base/time.hpp"
-#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/channel/channel.hpp"
 #include "stages/worker/sandbox/nursery.hpp"
 
 namespace sandbox = stages::worker::sandbox;

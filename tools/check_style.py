@@ -37,11 +37,11 @@ THREADS = re.compile(r"\bstd::(mutex|shared_mutex|recursive_mutex|timed_mutex|co
 BANNED = (
     (r"awaitable_operators", (), "operator|| drops a message that is ready; use with_deadline"),
     (r"\b(TODO|FIXME|XXX|HACK)\b", (), "do it or open an issue"),
-    (r"\bsleep_for\(std::chrono|this_thread::sleep|\busleep\(|\bnanosleep\(", ("stages/worker/sandbox/cgroup.cpp", "tests/", "perf/", "bench/"),  # the broker is a process of one thread
+    (r"\bsleep_for\(std::chrono|this_thread::sleep|\busleep\(|\bnanosleep\(", ("stages/worker/sandbox/limits/cgroup.cpp", "tests/", "perf/", "bench/"),  # the broker is a process of one thread
      "it blocks a shard; use runtime::sleep_for"),
     (r"\b(rand|srand|random_shuffle)\(", (), "use shard::here().random()"),
     (r"\b(gettimeofday|clock_gettime|time\(nullptr\)|time\(NULL\)|time\(0\))",
-     ("runtime/base/time.cpp", "stages/worker/sandbox/cgroup.cpp", "tests/", "perf/", "bench/"),
+     ("runtime/base/time.cpp", "stages/worker/sandbox/limits/cgroup.cpp", "tests/", "perf/", "bench/"),
      "use shard::here().time()"),
     (r"\busing namespace (?!std::(chrono|literals|string_view_literals|chrono_literals)\b)", (), "name what you use"),
 )

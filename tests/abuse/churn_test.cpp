@@ -64,8 +64,10 @@ struct state {
 // Those of what the broker keeps for boxes to come, which is sometimes more and sometimes less.
 std::size_t descriptors_of_spares(sandbox_host& host) {
     const auto kept = host.pools().front();
-    // A folder in each hierarchy, and two files that are read again and again.
-    return kept.kept_networks + kept.kept_groups * (host.group_hierarchies() + 2);
+    // A network and the file that counts its sockets; a group's folder in each hierarchy, and two files that are read
+    // again and again.
+    return kept.kept_networks * (sandbox_host::reuses_networks() ? 2 : 1) +
+           kept.kept_groups * (host.group_hierarchies() + 2);
 }
 
 state look(sandbox_host& host) {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <set>
 
-#include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/limits/cgroup.hpp"
 #include "tests/abuse/hostile.hpp"
 
 namespace tests {

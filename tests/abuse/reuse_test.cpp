@@ -1,8 +1,13 @@
 // Boxes that get the network namespace or the control groups of one that has ended: as new, or not at all.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
+#include "stages/worker/sandbox/devices/box_network.hpp"
 #include "tests/abuse/hostile.hpp"
 
 namespace tests {
@@ -13,10 +18,12 @@ using stages::worker::cause;
 // All that the kernel counts in a network namespace, and who is there.
 constexpr const char* look_around = R"code(
 for name in ('dev', 'snmp', 'snmp6', 'netstat', 'unix', 'tcp', 'udp', 'ip6_flowlabel', 'igmp', 'igmp6', 'dev_mcast', 'rt6_stats',
-             'ipv6_route', 'fib_triestat', 'dev_snmp6/lo', 'tcp_metrics', 'arp', 'sockstat'):
+             'ipv6_route', 'fib_triestat', 'dev_snmp6/lo', 'tcp_metrics', 'arp', 'packet', 'ptype', 'protocols', 'sockstat'):
     try: text = open('/proc/self/net/' + name).read()
     except FileNotFoundError: continue
-    print(name, text.split('\n')[0] if name == 'sockstat' else text)
+    if name == 'sockstat': text = text.split('\n')[0]
+    if name == 'protocols': text = [line.split()[:3] for line in text.split('\n')]  # memory is the machine's
+    print(name, text)
 )code";
 
 class reuse : public hostile {
@@ -51,16 +58,51 @@ TEST_F(reuse, a_network_that_was_used_before_looks_like_a_new_one) {
     expect_no_trace_of("import socket\nsocket.socketpair()\n");
 }
 
-TEST_F(reuse, whoever_makes_a_socket_is_the_last_in_its_network) {
+TEST_F(reuse, whoever_makes_a_socket_of_the_internet_is_the_last_in_its_network) {
     if (!sandbox_host::reuses_networks()) GTEST_SKIP() << "every box has a new one";
     if (sandbox_host::starts_warm()) GTEST_SKIP() << "programs that only boot others come between";
-    for (const char* call : {"socket.socket(socket.AF_UNIX)", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
-                             "socket.socket(socket.AF_INET6)", "socket.socketpair()",
+    for (const char* call : {"socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", "socket.socket(socket.AF_INET6)",
                              "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)"}) {
         const auto before = networks_reused();
         for (int i = 0; i < 20; ++i) python(std::string("import socket\n") + call + "\n");
         // Those that had been left before.
         EXPECT_LE(networks_reused(), before + 8) << call;
+    }
+}
+
+TEST_F(reuse, local_sockets_leave_a_network_as_new) {
+    for (const std::string code : {R"code(
+import socket
+for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+    server, client = socket.socket(socket.AF_UNIX, kind), socket.socket(socket.AF_UNIX, kind)
+    server.bind('\0name')
+    client.bind('')
+    if kind != socket.SOCK_DGRAM: server.listen()
+    client.connect('\0name')
+    client.send(b'x')
+    if kind == socket.SOCK_DGRAM: server.recv(1)
+)code",
+                                   R"code(
+import asyncio
+async def say():
+    process = await asyncio.create_subprocess_exec('true')
+    await process.wait()
+asyncio.run(say())
+)code",
+                                   R"code(
+import os, socket, time
+named = socket.socket(socket.AF_UNIX)
+named.bind('\0left')
+named.listen()
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(60)
+)code"}) {
+        expect_no_trace_of(code);
+        if (!sandbox_host::reuses_networks() || sandbox_host::starts_warm()) continue;
+        const auto before = networks_reused();
+        for (int i = 0; i < 20; ++i) python(code);
+        EXPECT_GE(networks_reused(), before + 12) << code;
     }
 }
 
@@ -71,7 +113,7 @@ TEST_F(reuse, a_killed_program_leaves_no_network) {
     const auto before = networks_reused();
     for (int i = 0; i < 20; ++i) {
         auto request = sandbox_host::request("bash", "sleep 60");
-        request.limits.wall_ms = 30;
+        request.limits.wall_ms = 100;
         expect_end(host.run(request), cause::timeout_wall);
     }
     EXPECT_LE(networks_reused(), before + 8);
@@ -213,6 +255,52 @@ for one in (named, a, b):
     a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [one.fileno()]))])
 )code"),
                   "1\n");
+}
+
+// A program cannot keep one for long: the kernel collects what nobody holds. In a process of its own, which moves.
+TEST(networks, one_in_which_a_socket_is_left_is_nobody_elses) {
+    if (geteuid() != 0) GTEST_SKIP() << "only a root server uses one again";
+    namespace sandbox = stages::worker::sandbox;
+    const auto in_a_process = [](bool with_socket) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            sandbox::box_networks networks;
+            auto first = networks.take();
+            if (!first || networks.enter(*first)) ::_exit(100);
+            const sandbox::descriptor left(with_socket ? ::socket(AF_UNIX, SOCK_STREAM, 0) : -1);
+            networks.leave();
+            networks.give_back(std::move(*first), 1);
+            const auto second = networks.take();
+            ::_exit(second ? static_cast<int>(networks.reused()) : 101);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 102;
+    };
+    EXPECT_EQ(in_a_process(false), sandbox::box_networks::can_count_sockets() ? 1 : 0);
+    EXPECT_EQ(in_a_process(true), 0);
+}
+
+// A broker looks into its networks by files of the machine's /proc.
+TEST_F(reuse, no_process_of_a_box_or_zygote_has_a_file_of_proc) {
+    python("print(1)");
+    std::size_t looked_at = 0;
+    const auto look = [&] {
+        for (const pid_t one : descendants_of(host.broker_process())) {
+            std::error_code gone;
+            const auto folder = "/proc/" + std::to_string(one) + "/fd";
+            for (std::filesystem::directory_iterator at(folder, gone), end; !gone && at != end; at.increment(gone)) {
+                const auto leads_to = std::filesystem::read_symlink(at->path(), gone).string();
+                ++looked_at;
+                EXPECT_EQ(leads_to.find("sockstat"), std::string::npos) << one << " has " << leads_to;
+                EXPECT_FALSE(leads_to == "/" || leads_to.starts_with("/proc")) << one << " has " << leads_to;
+            }
+        }
+    };
+    run_options options;
+    options.on_started = look;
+    expect_exit(host.run(sandbox_host::request("python", "import time\ntime.sleep(0.2)"), options), 0);
+    if (geteuid() == 0) EXPECT_GT(looked_at, 5U);
 }
 
 TEST_F(reuse, groups_that_were_used_before_count_from_nothing) {

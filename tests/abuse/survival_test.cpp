@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <set>
 
-#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/channel/channel.hpp"
 #include "tests/abuse/hostile.hpp"
 
 namespace tests {

@@ -12,8 +12,9 @@
 #include <sstream>
 
 #include "runtime/spawn.hpp"
-#include "stages/worker/sandbox/box.hpp"
-#include "stages/worker/sandbox/seccomp_filter.hpp"
+#include "stages/worker/sandbox/box/box.hpp"
+#include "stages/worker/sandbox/devices/box_network.hpp"
+#include "stages/worker/sandbox/filter/seccomp_filter.hpp"
 
 namespace tests {
 
@@ -345,7 +346,8 @@ std::set<pid_t> sandbox_host::waiting_for_runs() const {
 bool sandbox_host::reuses_networks() {
     static const bool can = [] {
         const auto filter = sandbox::make_seccomp_filter(true);
-        return geteuid() == 0 && filter && sandbox::listener_flags(*filter) != 0;
+        return geteuid() == 0 && sandbox::box_networks::can_count_sockets() && filter &&
+               sandbox::listener_flags(*filter) != 0;
     }();
     return can;
 }

@@ -11,7 +11,7 @@
 #include "runtime/base/metrics.hpp"
 #include "runtime/base/sha256.hpp"
 #include "runtime/shard.hpp"
-#include "stages/worker/sandbox/descriptor.hpp"
+#include "stages/worker/sandbox/channel/descriptor.hpp"
 
 namespace stages::worker::sandbox {
 

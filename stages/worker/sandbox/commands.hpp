@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "stages/worker/runtimes/installed.hpp"
-#include "stages/worker/sandbox/protocol.hpp"
-#include "stages/worker/sandbox/rootfs.hpp"
+#include "stages/worker/sandbox/box/rootfs.hpp"
+#include "stages/worker/sandbox/channel/protocol.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::worker::sandbox {

@@ -7,7 +7,8 @@
 #include "runtime/base/log.hpp"
 #include "runtime/submit.hpp"
 #include "runtime/timer.hpp"
-#include "stages/worker/sandbox/box_files.hpp"
+#include "stages/worker/sandbox/channel/sealed_file.hpp"
+#include "stages/worker/sandbox/files/taken_file.hpp"
 #include "stages/worker/sandbox/sandbox_worker.hpp"
 
 namespace stages::worker::sandbox {

@@ -1,4 +1,4 @@
-#include "stages/worker/sandbox/launcher.hpp"
+#include "stages/worker/sandbox/launcher_image.hpp"
 
 #include "stages/worker/sandbox/embedded_file.hpp"
 

@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "runtime/base/last_error.hpp"
-#include "stages/worker/sandbox/box_files.hpp"
-#include "stages/worker/sandbox/channel.hpp"
-#include "stages/worker/sandbox/launcher.hpp"
+#include "stages/worker/sandbox/channel/channel.hpp"
+#include "stages/worker/sandbox/channel/sealed_file.hpp"
+#include "stages/worker/sandbox/launcher_image.hpp"
 
 namespace stages::worker::sandbox {
 namespace {

@@ -1,6 +1,6 @@
 // The process from which all brokers come. A server with threads must not fork, so main() executes the nursery first
-// (nursery_process.hpp is what runs there); the nursery then forks a broker whenever a shard asks for one, also to
-// replace one that died. It dies with the main thread, takes its brokers along, and removes the control groups.
+// (launcher/nursery_process.hpp is what runs there); the nursery then forks a broker whenever a shard asks for one,
+// also to replace one that died. It dies with the main thread, takes its brokers along, and removes the control groups.
 #pragma once
 
 #include <sys/types.h>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "runtime/base/result.hpp"
-#include "stages/worker/sandbox/descriptor.hpp"
-#include "stages/worker/sandbox/launcher_options.hpp"
+#include "stages/worker/sandbox/channel/descriptor.hpp"
+#include "stages/worker/sandbox/channel/launcher_options.hpp"
 
 namespace stages::worker::sandbox {
 

@@ -1,6 +1,6 @@
 // The outputs of a program that has ended, out of its box.
 #include "runtime/shard.hpp"
-#include "stages/worker/sandbox/box_files.hpp"
+#include "stages/worker/sandbox/files/taken_file.hpp"
 #include "stages/worker/sandbox/sandbox_worker.hpp"
 
 namespace stages::worker::sandbox {

@@ -12,7 +12,7 @@
 #include "runtime/spawn.hpp"
 #include "runtime/with_deadline.hpp"
 #include "stages/worker/sandbox/active_run.hpp"
-#include "stages/worker/sandbox/box_files.hpp"
+#include "stages/worker/sandbox/channel/sealed_file.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
 namespace stages::worker::sandbox {

@@ -22,10 +22,10 @@
 #include "stages/worker/network/filter.hpp"
 #include "stages/worker/runtimes/installed.hpp"
 #include "stages/worker/sandbox/artifact_cache.hpp"
-#include "stages/worker/sandbox/channel.hpp"
+#include "stages/worker/sandbox/channel/channel.hpp"
+#include "stages/worker/sandbox/channel/descriptor.hpp"
+#include "stages/worker/sandbox/channel/protocol.hpp"
 #include "stages/worker/sandbox/commands.hpp"
-#include "stages/worker/sandbox/descriptor.hpp"
-#include "stages/worker/sandbox/protocol.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::worker::sandbox {
@@ -150,7 +150,7 @@ class sandbox_worker final : public worker {
     void take_at_start(active_run& run, std::vector<descriptor> files);
     static void begin_network(active_run& run);
 
-    // warm.cpp
+    // warm_runtimes.cpp
     void prepare_warm_runtimes();
     void introduce_warm_runtimes();
     void allow_warm_start(box_job& job, const chosen_runtime& runtime) const;

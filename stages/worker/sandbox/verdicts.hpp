@@ -1,7 +1,7 @@
 // From what a broker reports to a verdict.
 #pragma once
 
-#include "stages/worker/sandbox/protocol.hpp"
+#include "stages/worker/sandbox/channel/protocol.hpp"
 #include "stages/worker/worker.hpp"
 
 namespace stages::worker::sandbox {

@@ -1,4 +1,4 @@
-#include "stages/worker/sandbox/pool_size.hpp"
+#include "stages/worker/sandbox/warm/pool_size.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 
-#include "stages/worker/sandbox/cgroup.hpp"
+#include "stages/worker/sandbox/channel/channel.hpp"
+#include "stages/worker/sandbox/channel/protocol.hpp"
+#include "stages/worker/sandbox/limits/cgroup.hpp"
 #include "stages/worker/sandbox/nursery.hpp"
-#include "stages/worker/sandbox/protocol.hpp"
-#include "stages/worker/sandbox/channel.hpp"
 #include "stages/worker/sandbox/verdicts.hpp"
 
 namespace stages::worker::sandbox {

@@ -1,4 +1,4 @@
-#include "stages/worker/sandbox/protocol.hpp"
+#include "stages/worker/sandbox/channel/protocol.hpp"
 
 #include <gtest/gtest.h>
 

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/auxvec.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <locale.h>
@@ -30,6 +29,7 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "stages/worker/sandbox/inside/shut_in.hpp"
 #include "stages/worker/sandbox/inside/wire.hpp"
 
 namespace inside = stages::worker::sandbox::inside;
@@ -162,13 +162,6 @@ struct child_place {
     _exit(127);
 }
 
-void put(const char* path, const char* text) {
-    const int file = next_open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0) return;
-    if (write(file, text, strlen(text)) < 0) errno = 0;  // only a wish
-    close(file);
-}
-
 // The same as pid 1 of a box does with itself, and its program before the exec; and like there the filter comes last.
 // Returns its listener, or -1.
 int shut_in(const child_place& place) {
@@ -176,27 +169,13 @@ int shut_in(const child_place& place) {
     const auto check = [&place](bool worked, const char* step) {
         if (!worked) give_up(place, step);
     };
-    for (unsigned i = 0; i < order.groups; ++i)
-        check(write(place.descriptors[2 + i], "0", 1) == 1, "join the control group");
-    put("/proc/self/oom_score_adj", "500");
-    if (order.idle_scheduling) {
-        const sched_param none{};
-        check(sched_setscheduler(0, SCHED_IDLE, &none) == 0, "SCHED_IDLE");
-    }
+    const auto check_step = [&place](const char* failed) {
+        if (failed != nullptr) give_up(place, failed);
+    };
+    check_step(inside::join_groups(place.descriptors + 2, order.groups, order.idle_scheduling));
     check(chdir("/box") == 0, "work directory");
     check(setsid() >= 0, "setsid");
-    for (int capability = 0; order.own_user_namespace && capability < 64; ++capability)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) break;  // the kernel knows no further ones
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (!order.own_user_namespace) {
-        check(syscall(SYS_setgroups, 0, nullptr) == 0, "setgroups");
-        check(syscall(SYS_setresgid, order.owner, order.owner, order.owner) == 0, "setresgid");
-        check(syscall(SYS_setresuid, order.owner, order.owner, order.owner) == 0, "setresuid");
-    }
-    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct none[2]{};
-    check(syscall(SYS_capset, &head, none) == 0, "capset");
-    check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    check_step(inside::drop_privileges(order.own_user_namespace, order.owner));
     // As an exec makes it: the program may look at its own /proc/self. Another user's process it never could.
     check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "dumpable");
     check(dup3(place.socket(), control_fd, O_CLOEXEC) == control_fd, "socket");
@@ -253,7 +232,7 @@ pid_t next_child() {
     if (make_child(place, error)) {
         const int listener = shut_in(place);
         part = role::child;
-        // At once: a call that makes a socket waits for who listens.
+        // At once: a call that makes such a socket waits for who listens.
         if (listener >= 0) {
             tell(control_fd, nullptr, 0, listener);
             close(listener);
