@@ -145,10 +145,11 @@ env | cut -d= -f1; tr '\0' '\n' < /proc/$$/environ | sed "s/box$UID/box/"; tr '\
 [[ $(od -An -v -td8 -w16 /proc/$$/auxv | awk '$1 >= 11 && $1 <= 14 { print $2 }' | sort -u) == "$UID" ]]; echo "vector $?"
 pgrep -fc 'main.sh a b'
 set -o; shopt; ulimit -a; ulimit -Ha; umask; trap -p; alias; jobs; pwd; dirs; locale
-ls -a / /box /tmp /dev; stat -c '%A %s %n' /box/* /tmp; ls /proc/$$/fd /proc/$$/task | wc -l
+ls -a / /box /tmp /dev; stat -c '%A %s %n' /box/* /tmp; ls /proc/$$/fd /proc/$$/task > /tmp/listed; wc -l < /tmp/listed
 for name in status limits oom_score_adj cgroup mounts comm timerslack_ns personality; do
-    grep -Ev '^(Pid|Tgid|Uid|Gid|Ngid|NSp|NSt|NSs|Vm|Rss|Hugetlb|voluntary|nonvol|PPid|SigQ|Cpus|Mems|x86|Spec)' \
-        /proc/$$/$name 2> /tmp/none | grep -v Seccomp_filters || echo "none of $name"
+    lines=(); { mapfile -t lines < /proc/$$/$name; } 2> /tmp/none  # by itself: beside a pipeline it is now this, now that
+    printf '%s\n' "${lines[@]:-none of $name}" | grep -Ev 'Seccomp_filters|'\
+'^(Pid|Tgid|Uid|Gid|Ngid|NSp|NSt|NSs|Vm|Rss|Hugetlb|voluntary|nonvol|PPid|SigQ|Cpus|Mems|x86|Spec)'
 done
 cat; read -r more; echo "$? $more"; cat /proc/1/comm; uname -n
 )code",
