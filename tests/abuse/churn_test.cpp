@@ -1,6 +1,7 @@
 // Hostile programs, run after run: what a run leaves behind in small shows in large. WEIR_HOSTILE_RUNS says how many.
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "tests/abuse/hostile.hpp"
 
@@ -54,28 +55,54 @@ std::size_t entries(const std::string& folder) {
 // What a test can see of the processes that make boxes, and of its own. Memory is apart: it need not be the same.
 struct state {
     pid_t broker = 0;
-    std::size_t broker_descriptors = 0;
+    std::size_t broker_descriptors = 0;  // but for files of boxes' control groups
+    std::size_t groups = 0;              // of boxes that are there, or run
     std::size_t own_descriptors = 0;
     std::size_t own_threads = 0;
     std::size_t mounts = 0;
     bool operator==(const state&) const = default;
 };
 
-// Those of what the broker keeps for boxes to come, which is sometimes more and sometimes less.
-std::size_t descriptors_of_spares(sandbox_host& host) {
-    const auto kept = host.pools().front();
-    // A network and the file that counts its sockets; a group's folder in each hierarchy, and two files that are read
-    // again and again.
-    return kept.kept_networks * (sandbox_host::reuses_networks() ? 2 : 1) +
-           kept.kept_groups * (host.group_hierarchies() + 2);
+struct open_files {
+    std::size_t others = 0;
+    std::set<std::string> groups;  // of whose files some are open, by name
+};
+
+// Of a group the broker may have open any file that it has needed, and each once.
+open_files files_of_broker(sandbox_host& host) {
+    const auto folders = host.groups();
+    open_files found;
+    std::set<std::string> seen;
+    std::error_code ignored;
+    for (const auto& each :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(host.broker_process()) + "/fd", ignored)) {
+        const std::filesystem::path file = std::filesystem::read_symlink(each.path(), ignored);
+        const auto is_of = [&file](const std::string& folder) {
+            return file == folder || file.parent_path() == folder;
+        };
+        const auto folder = std::find_if(folders.begin(), folders.end(), is_of);
+        if (folder == folders.end()) {
+            ++found.others;
+            continue;
+        }
+        found.groups.insert(std::filesystem::path(*folder).filename());
+        EXPECT_TRUE(seen.insert(file).second) << file << " is open twice";
+    }
+    return found;
 }
 
 state look(sandbox_host& host) {
-    const std::size_t spares = descriptors_of_spares(host);
-    const std::string broker = "/proc/" + std::to_string(host.broker_process());
-    const std::string mounts = read_file(broker + "/mountinfo");
-    return {host.broker_process(), entries(broker + "/fd") - spares, entries("/proc/self/fd"),
-            entries("/proc/self/task"), static_cast<std::size_t>(std::count(mounts.begin(), mounts.end(), '\n'))};
+    // What the broker keeps for boxes to come is sometimes more and sometimes less: groups, and networks, each with the
+    // file that counts its sockets.
+    const auto kept = host.pools().front();
+    const auto open = files_of_broker(host);
+    const std::string mounts = read_file("/proc/" + std::to_string(host.broker_process()) + "/mountinfo");
+    return {host.broker_process(),
+            open.others - kept.kept_networks * (sandbox_host::reuses_networks() ? 2 : 1),
+            open.groups.size() - kept.kept_groups,
+            entries("/proc/self/fd"),
+            entries("/proc/self/task"),
+            static_cast<std::size_t>(std::count(mounts.begin(), mounts.end(), '\n'))};
 }
 
 // The broker tells of its spares now and then, and goes on making them: until it has told of all.
@@ -134,6 +161,7 @@ TEST_F(churn, hostile_runs_leave_the_machine_as_it_was) {
     const state after = now(host);
     EXPECT_EQ(after.broker, before.broker) << "the broker was replaced";
     EXPECT_EQ(after.broker_descriptors, before.broker_descriptors);
+    EXPECT_EQ(after.groups, before.groups);
     EXPECT_EQ(after.own_descriptors, before.own_descriptors);
     EXPECT_EQ(after.own_threads, before.own_threads);
     EXPECT_EQ(after.mounts, before.mounts);

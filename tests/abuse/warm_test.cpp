@@ -174,6 +174,38 @@ TEST_F(warm, runs_that_a_dead_zygote_owes_a_process_end_as_infrastructure) {
     EXPECT_EQ(python("print(4)").standard_output, "4\n");
 }
 
+// It owes an answer for each child that it was asked for, and for those that have come none.
+TEST_F(warm, a_zygote_that_stands_still_is_replaced_and_one_that_rests_is_not) {
+    constexpr unsigned patience_us = 10'000'000;
+    ASSERT_TRUE(zygote_is_there());
+    const auto before = zygotes();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(python("print(5)").standard_output, "5\n");
+    usleep(patience_us + 1'000'000);
+    EXPECT_EQ(zygotes(), before);
+    for (const pid_t one : before) ::kill(one, SIGSTOP);
+    bool replaced = false;
+    for (int look = 0; look < 400 && !replaced; ++look) {
+        // Programs start all the same, but for those whose box waits for a child.
+        const auto out = host.run(request("python", "print(6)"));
+        if (out.verdict.ended_by != cause::infrastructure) EXPECT_EQ(out.standard_output, "6\n");
+        usleep(50'000);
+        const auto now = zygotes();
+        replaced =
+            !now.empty() && std::ranges::none_of(now, [&](pid_t one) { return std::ranges::count(before, one) > 0; });
+    }
+    EXPECT_TRUE(replaced);
+    EXPECT_EQ(python("print(7)").standard_output, "7\n");
+}
+
+// It never had user code in it, and needs little more than that once it has booted.
+TEST_F(warm, a_zygote_is_behind_a_filter_itself) {
+    ASSERT_TRUE(zygote_is_there());
+    for (const pid_t one : zygotes()) {
+        const std::string status = read_file("/proc/" + std::to_string(one) + "/status");
+        EXPECT_NE(status.find("Seccomp:\t2\n"), std::string::npos) << status;
+    }
+}
+
 TEST_F(warm, limits_hold_in_a_warm_box) {
     auto what = request("python", "x = bytearray(200_000_000)\nprint('no')");
     what.limits.memory_bytes = 64ULL << 20;

@@ -354,14 +354,6 @@ bool sandbox_host::reuses_networks() {
 
 std::vector<std::string> sandbox_host::groups() const { return group_folders(group_name_ + "."); }
 
-std::size_t sandbox_host::group_hierarchies() const {
-    std::map<std::string, std::size_t> folders;
-    std::size_t most = 0;
-    for (const auto& group : groups())
-        if (!group.ends_with(".server")) most = std::max(most, ++folders[group.substr(group.rfind('/'))]);
-    return most;
-}
-
 std::string sandbox_host::leftovers() {
     std::string found;
     // The tree is gone when the verdict is there; only the removal of its group comes a moment later.

@@ -61,8 +61,6 @@ class sandbox_host final : public testing::Environment {
     [[nodiscard]] bool limits_trees() const { return nursery_->report().limits_trees(); }
     // Else every box has a new one: an ordinary user's, or where the kernel or a container allows no listener.
     static bool reuses_networks();
-    // In how many of them each box has a group.
-    [[nodiscard]] std::size_t group_hierarchies() const;
     // Of this host: the groups of its boxes, and the one around them.
     [[nodiscard]] std::vector<std::string> groups() const;
     [[nodiscard]] const stages::worker::sandbox::launcher_report& report() const { return nursery_->report(); }

@@ -128,6 +128,50 @@ TEST(seccomp_filter, numbers_have_their_answers) {
 #endif
 }
 
+// As the kernel does with what two filters say: the lowest action wins, and kills are above all.
+std::uint32_t stricter(std::uint32_t one, std::uint32_t other) {
+    const auto rank = [](std::uint32_t said) { return static_cast<std::int32_t>(said & SECCOMP_RET_ACTION_FULL); };
+    return rank(other) < rank(one) ? other : one;
+}
+
+TEST(seccomp_filter, a_zygote_and_its_child_have_the_whole_of_it_together) {
+    for (const bool tells : {false, true}) {
+        const auto filters = make_box_filters(tells);
+        ASSERT_TRUE(filters) << filters.error().message();
+        const auto together = [&filters](const seccomp_data& call) {
+            return stricter(answer(filters->zygote, call), answer(filters->zygote_child, call));
+        };
+        EXPECT_LT(filters->zygote_child.size(), filters->whole.size() / 2) << "every child loads it";
+        seccomp_data call{};
+        for (const std::uint32_t architecture : {this_machine, std::uint32_t{AUDIT_ARCH_I386}})
+            for (const std::uint64_t first : {0UL, 1UL, 2UL, 10UL, 0x20000UL, 0x10000000UL, 0x7e020000UL, 1UL << 32})
+                for (const std::uint64_t second : {0UL, 0x5412UL, 0x541cUL, 0x541dUL, 0x5423UL, 0x5413UL})
+                    for (std::uint32_t number = 0; number < 500; ++number) {
+                        call.nr = static_cast<int>(number);
+                        call.arch = architecture;
+                        call.args[0] = first;
+                        call.args[1] = second;
+                        ASSERT_EQ(together(call), answer(filters->whole, call))
+                            << number << " " << first << " " << second;
+                    }
+        call.arch = this_machine;
+        for_each_call([&](std::uint64_t family, std::uint64_t type, std::uint64_t protocol) {
+            for (const int number : {SYS_socket, SYS_socketpair}) {
+                call.nr = number;
+                call.args[0] = family;
+                call.args[1] = type;
+                call.args[2] = protocol;
+                ASSERT_EQ(together(call), answer(filters->whole, call)) << number << " " << family << " " << protocol;
+            }
+        });
+        // It could not put them into boxes otherwise.
+        for (const int number : {SYS_setns, SYS_unshare}) {
+            EXPECT_EQ(answer_to_number(filters->zygote, static_cast<std::uint32_t>(number)), SECCOMP_RET_ALLOW);
+            EXPECT_EQ(answer_to_number(filters->zygote_child, static_cast<std::uint32_t>(number)), refused(EPERM));
+        }
+    }
+}
+
 // Behind the tree stands what looks at arguments; here it has one answer.
 TEST(syscall_tree, every_number_finds_its_answer) {
     constexpr std::uint32_t further = 4711;

@@ -1,7 +1,6 @@
 #include "stages/worker/sandbox/box/box.hpp"
 
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -33,14 +32,17 @@ namespace stages::worker::sandbox {
 namespace {
 
 constexpr int socket_fd = 3;
+constexpr int ahead_fd = 4;
+
+// What a first process begins with: these, -1 where it has none, and the files of groups to join.
+enum first_file : std::uint8_t { orders = 0, ahead, disk, terminals, groups };
 
 // Everything below runs in the new process. It has a copy of the broker's memory and one thread, so that it may
 // allocate; it never returns.
 class first_process {
   public:
-    first_process(const box_context& context, uid_t owner, int disk, int terminals, std::span<const int> join,
-                  int socket)
-        : context_(context), owner_(owner), disk_(disk), terminals_(terminals), join_(join), socket_(socket) {}
+    first_process(const box_context& context, uid_t owner, std::span<const int> files)
+        : context_(context), owner_(owner), files_at_first_(files), socket_(files[orders]) {}
 
     [[noreturn]] void run();
 
@@ -52,14 +54,11 @@ class first_process {
     // Of functions that return null, or the step that failed.
     void check_step(const char* failed) { check(failed == nullptr, failed); }
     void report(box_record::kind what, int code, bool alone = false);
-    void mount_disk();
-    void mount_terminals();
+    void mount_disk_and_terminals();
     void mount_proc();
     void join_groups();
     void keep_needed_descriptors();
-    void load_filter();
     void catch_signals();
-    void close_all_but_needed();
     void await_launch();
     void take_order();
     void start_ahead(park_packet what, std::vector<descriptor> files);
@@ -77,19 +76,15 @@ class first_process {
 
     const box_context& context_;
     uid_t owner_;
-    int disk_;
-    int terminals_;
-    std::span<const int> join_;
+    std::span<const int> files_at_first_;
     int socket_;
     launch_packet what_;
     std::vector<descriptor> files_;  // that came with it
     bool launched_ = false;
     bool on_terminal_ = false;  // its standard streams are
-    bool of_zygote_ = false;
     bool hears_ahead_ = false;  // its filter's listener has come
     socket_listeners listeners_;
     pid_t ahead_ = 0;  // a program that has booted and waits
-    descriptor to_ahead_;
     std::string user_ = "USER=" + user_name(owner_);
     std::string login_ = "LOGNAME=" + user_name(owner_);
     const char* executable_ = nullptr;
@@ -119,17 +114,13 @@ void first_process::fail(const char* step, int error) {
 
 // One tmpfs is the whole disk: work directory, /tmp and /dev/shm share its limit. It is mounted on /tmp first, and what
 // shows there in the end hides its root.
-void first_process::mount_disk() {
-    check(move_mount(disk_, "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH) == 0, "mount the disk");
+void first_process::mount_disk_and_terminals() {
+    check(move_mount(files_at_first_[disk], "", AT_FDCWD, "/tmp", MOVE_MOUNT_F_EMPTY_PATH) == 0, "mount the disk");
     check(mount("/tmp/box", "/box", nullptr, MS_BIND, nullptr) == 0, "mount /box");
     check(mount("/tmp/shm", "/dev/shm", nullptr, MS_BIND, nullptr) == 0, "mount /dev/shm");
     check(mount("/tmp/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0, "mount /tmp");
-}
-
-void first_process::mount_terminals() {
-    if (terminals_ < 0) return;
-    const int moved = move_mount(terminals_, "", AT_FDCWD, "/dev/pts", MOVE_MOUNT_F_EMPTY_PATH);
-    check(moved == 0, "mount /dev/pts");
+    const int devpts = files_at_first_[terminals];
+    check(devpts < 0 || move_mount(devpts, "", AT_FDCWD, "/dev/pts", MOVE_MOUNT_F_EMPTY_PATH) == 0, "mount /dev/pts");
 }
 
 void first_process::mount_proc() {
@@ -141,36 +132,25 @@ void first_process::mount_proc() {
 }
 
 void first_process::join_groups() {
-    check_step(inside::join_groups(join_.data(), static_cast<unsigned>(join_.size()), context_.idle_scheduling));
+    const auto join = files_at_first_.subspan(groups);
+    check_step(inside::join_groups(join.data(), static_cast<unsigned>(join.size()), context_.idle_scheduling));
     // Only now, so that the box sees its own group as the root.
-    if (!join_.empty() || !context_.limits_by_process) check(unshare(CLONE_NEWCGROUP) == 0, "cgroup namespace");
+    if (!join.empty() || !context_.limits_by_process) check(unshare(CLONE_NEWCGROUP) == 0, "cgroup namespace");
 }
 
-// What the program will have comes with its launch; until then only the socket stays open.
+// What the program will have comes with its launch; until then only the sockets stay open.
 void first_process::keep_needed_descriptors() {
+    const int moved = fcntl(files_at_first_[ahead], F_DUPFD_CLOEXEC, ahead_fd);  // from where the other will be
     if (socket_ != socket_fd) check(dup3(socket_, socket_fd, O_CLOEXEC) == socket_fd, "socket");
     socket_ = socket_fd;
-    check(close_range(socket_fd + 1, ~0U, 0) == 0, "close descriptors");
-}
-
-void first_process::load_filter() {
-    const sock_fprog program{static_cast<unsigned short>(context_.filter.size()),
-                             const_cast<sock_filter*>(context_.filter.data())};
-    const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, context_.listener_flags, &program);
-    check(listener >= 0, "seccomp");
-    if (context_.listener_flags != 0) check(listeners_.add(static_cast<int>(listener)), "listener");
-}
-
-// Until the end only the socket and the listeners are of use.
-void first_process::close_all_but_needed() {
-    close_range(socket_fd + 1, socket_listeners::first_fd - 1, 0);
-    close_range(socket_listeners::first_fd + socket_listeners::most, ~0U, 0);
+    if (moved != ahead_fd) check(dup3(moved, ahead_fd, O_CLOEXEC) == ahead_fd, "socket to a program");
+    check(close_range(ahead_fd + 1, ~0U, 0) == 0, "close descriptors");
 }
 
 void first_process::await_launch() {
     while (!launched_ || (what_.start != start_kind::cold && ahead_ == 0)) {
         const auto listeners = listeners_.polled();
-        std::array<pollfd, 4> all{pollfd{socket_, POLLIN, 0}, pollfd{to_ahead_.get(), POLLIN, 0}, listeners[0],
+        std::array<pollfd, 4> all{pollfd{socket_, POLLIN, 0}, pollfd{ahead_fd, POLLIN, 0}, listeners[0],
                                   listeners[1]};  // -1 is skipped
         if (poll(all.data(), all.size(), -1) < 0 && errno != EINTR) fail("wait for orders", errno);
         listeners_.answer(std::span(all).subspan(2));
@@ -194,16 +174,12 @@ void first_process::take_order() {
     }
 }
 
-// Without a command the program comes from a zygote.
 void first_process::start_ahead(park_packet what, std::vector<descriptor> files) {
-    if (to_ahead_ || files.empty()) fail("an order to park", EPROTO);
-    to_ahead_ = std::move(files.front());
-    of_zygote_ = what.executable.empty();
-    if (of_zygote_) return;
+    if (executable_ != nullptr || files.size() != 1) fail("an order to park", EPROTO);
     int standing_in[2];
-    check(files.size() == 2 && pipe2(standing_in, O_CLOEXEC) == 0, "streams to boot with");
+    check(pipe2(standing_in, O_CLOEXEC) == 0, "streams to boot with");
     take_streams(standing_in[0], standing_in[1], standing_in[1]);
-    check(dup2(files[1].get(), inside::control_fd) == inside::control_fd, "the program's socket");
+    check(dup2(files[0].get(), inside::control_fd) == inside::control_fd, "the program's socket");
     prepare_command(what.executable, what.arguments, what.environment);
     start_program();
     close(inside::control_fd);
@@ -213,10 +189,11 @@ void first_process::start_ahead(park_packet what, std::vector<descriptor> files)
 void first_process::take_arrival() {
     inside::arrival here;
     std::vector<descriptor> beside;
-    if (receive_bytes(to_ahead_.get(), &here, sizeof here, beside)) fail("a program that waited has ended", EPIPE);
+    if (receive_bytes(ahead_fd, &here, sizeof here, beside)) fail("a program that waited has ended", EPIPE);
     here.step[sizeof here.step - 1] = '\0';
     if (here.error != 0 || here.process <= 1) fail(here.step, here.error);
-    const bool brings_listener = of_zygote_ && context_.listener_flags != 0 && !hears_ahead_;
+    const bool of_zygote = executable_ == nullptr;  // not of pid 1
+    const bool brings_listener = of_zygote && context_.listener_flags != 0 && !hears_ahead_;
     if (brings_listener == beside.empty()) fail("listener", EPROTO);
     if (brings_listener) {
         check(listeners_.add(beside.front().release()), "listener");
@@ -375,16 +352,14 @@ void first_process::begin_ahead() {
     for (const auto& limit : limits_of_program()) order.limits[order.limit_count++] = limit;
     const std::array files{files_[0].get(), files_[1].get(), files_[2].get(), memory->get()};
     const std::string_view bytes(reinterpret_cast<const char*>(&order), sizeof order);
-    check(!send_bytes(to_ahead_.get(), bytes, files), "hand the program over");
-    to_ahead_.reset();
+    check(!send_bytes(ahead_fd, bytes, files), "hand the program over");
 }
 
 void first_process::run() {
     prctl(PR_SET_NAME, waiting_box_name);
     // The broker is user 0 of the nursery's user namespace, which is the server's user outside.
     if (context_.own_user_namespace) check_step(map_ids(owner_, 0, 0));
-    mount_disk();
-    mount_terminals();
+    mount_disk_and_terminals();
     mount_proc();
     join_groups();
     keep_needed_descriptors();
@@ -396,7 +371,9 @@ void first_process::run() {
     check(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, "parent death signal");
     signal(SIGPIPE, SIG_DFL);  // all that the broker has changed
     catch_signals();
-    load_filter();
+    const int listener = load_filter(context_.filters.whole, context_.listener_flags);
+    check(listener >= 0, "seccomp");
+    if (context_.listener_flags != 0) check(listeners_.add(listener), "listener");
     report(box_record::kind::made, 0);
     await_launch();
     prctl(PR_SET_NAME, box_name);
@@ -409,7 +386,9 @@ void first_process::run() {
         begin_ahead();
     }
     program_group = ahead_;
-    close_all_but_needed();
+    // Until the end only the socket and the listeners are of use.
+    close_range(socket_fd + 1, socket_listeners::first_fd - 1, 0);
+    close_range(socket_listeners::first_fd + socket_listeners::most, ~0U, 0);
     report(box_record::kind::began, 0);
     reap_until_end(ahead_);
 }
@@ -417,13 +396,18 @@ void first_process::run() {
 }  // namespace
 
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       box_group& group, const box_networks& networks, const box_network& network) {
+                                       box_group& group, const box_networks& networks, const box_network& network,
+                                       low_slots& slots) {
     auto join = group.join_files();
     if (!join) return join.error();
     auto ends = make_channel();
-    if (!ends) return ends.error();
+    auto ahead = make_channel();
+    if (!ends || !ahead) return runtime::last_error();
     box_process started;
     started.socket = std::move((*ends)[0]);
+    started.program_end = std::move((*ahead)[0]);
+    std::vector<int> files{(*ends)[1].get(), (*ahead)[1].get(), disk, terminals};
+    files.insert(files.end(), join->begin(), join->end());
 
     int handle = -1;
     clone_args arguments{};
@@ -435,6 +419,8 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = static_cast<std::uint64_t>(group.clone_target());
     }
+    started.slots = slots.lend(files);
+    if (started.slots) arguments.flags |= CLONE_FILES;
     // Only now: the sockets above are nothing of the box's.
     if (const auto failed = networks.enter(network)) return failed;
     const long id = syscall(SYS_clone3, &arguments, sizeof arguments);
@@ -442,9 +428,8 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     if (id != 0) networks.leave();
     if (id < 0) return failed;
     if (id == 0) {
-        // The broker's end would keep the socket of a broker that has died from telling so.
-        started.socket.reset();
-        first_process(context, owner, disk, terminals, *join, (*ends)[1].get()).run();
+        if (started.slots && !low_slots::own_table()) _exit(1);
+        first_process(context, owner, files).run();
     }
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);

@@ -2,27 +2,29 @@
 // to start a program at once, or to have one boot ahead of its order. Called by a broker, which has one thread.
 #pragma once
 
-#include <linux/filter.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/base/result.hpp"
 #include "stages/worker/sandbox/box/rootfs.hpp"
 #include "stages/worker/sandbox/channel/descriptor.hpp"
+#include "stages/worker/sandbox/channel/low_slots.hpp"
 #include "stages/worker/sandbox/channel/protocol.hpp"
 #include "stages/worker/sandbox/devices/box_network.hpp"
+#include "stages/worker/sandbox/filter/seccomp_filter.hpp"
 #include "stages/worker/sandbox/limits/cgroup.hpp"
 
 namespace stages::worker::sandbox {
 
 // The same for all boxes of a server.
 struct box_context {
-    std::vector<sock_filter> filter;
+    box_filters filters;
     std::vector<mask> masks;
     bool own_user_namespace = false;  // the server is not root
     bool limits_by_process = false;   // no cgroup: memory and CPU time are limited for each process
@@ -46,24 +48,34 @@ struct box_record {
 
 struct box_process {
     pid_t id = 0;
-    descriptor handle;  // pidfd of pid 1: readable when the whole tree is gone
-    descriptor socket;  // orders in, box_record out
+    descriptor handle;                     // pidfd of pid 1: readable when the whole tree is gone
+    descriptor socket;                     // orders in, box_record out
+    descriptor program_end;                // of a socket between pid 1 and a program that boots ahead of its order
+    std::optional<low_slots::loan> slots;  // until pid 1 reports
 };
 
+struct disk_size {
+    std::uint64_t bytes = 64ULL << 20;
+    std::uint64_t inodes = 16384;
+    bool operator==(const disk_size&) const = default;
+};
+// What is put in is not taken from what the program may write.
+disk_size disk_size_for(const launch_packet& what);
 // A tmpfs that is mounted nowhere yet, with the work directory, /tmp and /dev/shm in it.
-runtime::result<descriptor> make_disk(uid_t owner);
-// What was put in is not taken from what the program may write. Nothing but pid 1 has run there yet.
-runtime::error_code size_disk(int disk, const launch_packet& what);
+runtime::result<descriptor> make_disk(uid_t owner, const disk_size& size);
+// Nothing but pid 1 has run there yet.
+runtime::error_code resize_disk(int disk, const disk_size& size);
 
 // Its pid 1 runs as `owner` (root servers) or as the mapped user, and waits for:
 //
-//   park_packet    once, or never. Beside it: pid 1's end of a socket to the program that boots ahead, and, if pid 1
-//                  is the one that starts it, the program's end.
+//   park_packet    once, or never: a program boots ahead. Beside it that program's end of its socket to pid 1. What a
+//                  zygote has in the box needs no packet.
 //   launch_packet  once: the program begins. Beside it what came with it from the shard.
 //
 // `terminals`: a devpts, or -1. `network`: of `networks`, and nobody else's.
 runtime::result<box_process> start_box(const box_context& context, uid_t owner, int disk, int terminals,
-                                       box_group& group, const box_networks& networks, const box_network& network);
+                                       box_group& group, const box_networks& networks, const box_network& network,
+                                       low_slots& slots);
 
 // Sent to pid 1 of a box from outside it, with a value: pid 1 sends the signal of that number to the program's process
 // group. From within the box it means nothing.

@@ -17,11 +17,18 @@ constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t inodes_min = 1024;
 constexpr std::uint64_t inodes_max = 65536;
 
+bool set_size(const descriptor& context, const disk_size& size) {
+    const auto set = [&context](const char* name, std::uint64_t value) {
+        return fsconfig(context.get(), FSCONFIG_SET_STRING, name, std::to_string(value).c_str(), 0) == 0;
+    };
+    return set("size", size.bytes) && set("nr_inodes", size.inodes);
+}
+
 }  // namespace
 
-runtime::result<descriptor> make_disk(uid_t owner) {
+runtime::result<descriptor> make_disk(uid_t owner, const disk_size& size) {
     const descriptor context(fsopen("tmpfs", FSOPEN_CLOEXEC));
-    if (!context || fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", "0755", 0) != 0 ||
+    if (!context || fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", "0755", 0) != 0 || !set_size(context, size) ||
         fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
         return runtime::last_error();
     descriptor disk(fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
@@ -34,17 +41,16 @@ runtime::result<descriptor> make_disk(uid_t owner) {
     return disk;
 }
 
-runtime::error_code size_disk(int disk, const launch_packet& what) {
+disk_size disk_size_for(const launch_packet& what) {
     std::uint64_t file_pages = what.file_bytes.size() / page + 1;
     for (const auto& file : what.files) file_pages += file.bytes / page + 1;
     const std::uint64_t bytes = what.limits.disk_bytes + file_pages * page;
-    const std::uint64_t inodes =
-        std::clamp(bytes / page, inodes_min, inodes_max) + what.files.size() * box_file_depth_max;
+    return {bytes, std::clamp(bytes / page, inodes_min, inodes_max) + what.files.size() * box_file_depth_max};
+}
+
+runtime::error_code resize_disk(int disk, const disk_size& size) {
     const descriptor context(fspick(disk, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC));
-    const auto set = [&context](const char* name, std::uint64_t value) {
-        return fsconfig(context.get(), FSCONFIG_SET_STRING, name, std::to_string(value).c_str(), 0) == 0;
-    };
-    if (!context || !set("size", bytes) || !set("nr_inodes", inodes) ||
+    if (!context || !set_size(context, size) ||
         fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) != 0)
         return runtime::last_error();
     return {};

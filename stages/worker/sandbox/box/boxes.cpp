@@ -32,24 +32,21 @@ boxes::boxes(const box_context& context, const cgroup_tree& groups, const broker
 // All that is there before its first process, and that process.
 runtime::error_code boxes::furnish(box& b, const box_needs& needs, const char*& step) {
     b.owner = context_.own_user_namespace ? mapped_uid : options_.first_uid + b.seat;
+    const auto put = [](auto made, auto& into) {
+        if (made) into = std::move(*made);
+        return made ? runtime::error_code() : made.error();
+    };
     step = "network";
-    auto network = networks_.take();
-    if (!network) return network.error();
-    b.network = std::move(*network);
+    if (const auto failed = put(networks_.take(), b.network)) return failed;
     if (needs.network) {
-        auto listener = networks_.listen_in(b.network);
-        if (!listener) return listener.error();
-        b.listener = std::move(*listener);
+        if (const auto failed = put(networks_.listen_in(b.network), b.listener)) return failed;
         b.has_network = true;
     }
     step = "control group";
-    auto group = groups_.take();
-    if (!group) return group.error();
-    b.group = std::move(*group);
+    if (const auto failed = put(groups_.take(), b.group)) return failed;
     step = "disk";
-    auto disk = make_disk(b.owner);
-    if (!disk) return disk.error();
-    b.disk = std::move(*disk);
+    b.size_of_disk = usual_disk_;
+    if (const auto failed = put(make_disk(b.owner, usual_disk_), b.disk)) return failed;
     descriptor terminals;
     if (needs.terminal.rows != 0) {
         step = "terminal";
@@ -60,10 +57,8 @@ runtime::error_code boxes::furnish(box& b, const box_needs& needs, const char*& 
         b.terminal_end = std::move(made->program);
     }
     step = "namespaces";
-    auto started = start_box(context_, b.owner, b.disk.get(), terminals.get(), b.group, networks_, b.network);
-    if (!started) return started.error();
-    b.process = std::move(*started);
-    return {};
+    return put(start_box(context_, b.owner, b.disk.get(), terminals.get(), b.group, networks_, b.network, slots_),
+               b.process);
 }
 
 runtime::result<boxes::iterator> boxes::make(const box_needs& needs, const char*& step) {
@@ -82,6 +77,12 @@ runtime::result<boxes::iterator> boxes::make(const box_needs& needs, const char*
     watch(events_, at->second.process.socket.get(), key_of(watched::reports, number));
     watch(events_, at->second.process.handle.get(), key_of(watched::handle, number));
     return at;
+}
+
+runtime::error_code boxes::size_disk(box& b, const disk_size& size) {
+    const auto failed = b.size_of_disk == size ? runtime::error_code() : resize_disk(b.disk.get(), size);
+    if (!failed) usual_disk_ = size;
+    return failed;
 }
 
 void boxes::end(box& b) {

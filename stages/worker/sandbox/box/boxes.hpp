@@ -51,10 +51,12 @@ struct box {
     box_network network;
     box_process process;
     descriptor disk;
+    disk_size size_of_disk;
     descriptor terminal;          // its outer end, until the shard has it
     descriptor terminal_end;      // the program's, until pid 1 has it
     descriptor listener;          // in its network, until the shard has it
-    descriptor program_end;       // for a zygote's child, until the box is made
+    bool wants_child = false;     // of its pool's zygote, once it is made
+    std::uint32_t mother = 0;     // the number of the zygote that owes it one; 0: none
     bool has_network = false;     // somebody listens in its own
     bool network_as_new = false;  // but for local sockets, by its first process's word
     bool made = false;            // others may enter
@@ -74,6 +76,8 @@ class boxes {
 
     // With its first process on its way. On failure `step` says at what.
     runtime::result<iterator> make(const box_needs& needs, const char*& step);
+    // Gives a box's disk its size, and those to come the same: few programs want another one than the last.
+    runtime::error_code size_disk(box& b, const disk_size& size);
     // Kills it: pid 1 takes its whole namespace along. It is there until remove().
     static void end(box& b);
     // Waits for pid 1, which is on its way out or gone; the answer is the CPU time of it and of all that it and its
@@ -108,6 +112,8 @@ class boxes {
     std::uint32_t next_seat_ = 0;
     box_groups groups_;
     box_networks networks_;
+    low_slots slots_;
+    disk_size usual_disk_;
 };
 
 }  // namespace stages::worker::sandbox

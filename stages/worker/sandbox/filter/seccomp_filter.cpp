@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "runtime/base/last_error.hpp"
 #include "stages/worker/sandbox/channel/descriptor.hpp"
@@ -54,8 +55,6 @@ constexpr std::array denied{"mount",
                             "quotactl_fd",
                             "swapon",
                             "swapoff",
-                            "unshare",
-                            "setns",
                             "ptrace",
                             "process_vm_readv",
                             "process_vm_writev",
@@ -107,6 +106,9 @@ constexpr std::array denied{"mount",
                             "io_uring_setup",
                             "io_uring_enter",
                             "io_uring_register"};
+
+// By these a zygote puts its child into a box.
+constexpr std::array ways_into_a_box{"unshare", "setns"};
 
 // cgroup (0x02000000) and time (0x80) namespaces are missing in older headers.
 constexpr std::array<std::uint64_t, 8> namespace_flags{CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
@@ -187,9 +189,7 @@ void tell_of_sockets(policy& p) {
     p.tell_of("socket", SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_64(SCMP_CMP_EQ, 0));
 }
 
-void fill(policy& p) {
-    p.attribute(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    p.attribute(SCMP_FLTATR_CTL_NNP, 0);
+void refuse_calls(policy& p) {
     for (const char* call : denied) p.refuse(call, EPERM);
     p.refuse("clone3", ENOSYS);
     for (const std::uint64_t flag : namespace_flags)
@@ -204,12 +204,20 @@ void fill(policy& p) {
     p.refuse("prlimit64", EPERM, SCMP_A0_64(SCMP_CMP_NE, 0));
 }
 
+void fill(policy& p, bool tells, filter_part part) {
+    p.attribute(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    p.attribute(SCMP_FLTATR_CTL_NNP, 0);
+    if (part != filter_part::zygote_child) refuse_calls(p);
+    if (part == filter_part::zygote) return;
+    for (const char* call : ways_into_a_box) p.refuse(call, EPERM);
+    if (tells) tell_of_sockets(p);
+}
+
 }  // namespace
 
-runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sockets) {
+runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sockets, filter_part part) {
     policy p;
-    if (p.context() != nullptr) fill(p);
-    if (p.context() != nullptr && tells_of_sockets) tell_of_sockets(p);
+    if (p.context() != nullptr) fill(p, tells_of_sockets, part);
     if (!p.good()) return runtime::error_code(EINVAL, boost::system::system_category());
     const descriptor memory(memfd_create("filter", MFD_CLOEXEC));
     if (!memory) return runtime::last_error();
@@ -226,21 +234,37 @@ runtime::result<std::vector<sock_filter>> make_seccomp_filter(bool tells_of_sock
     return filter;
 }
 
+runtime::result<box_filters> make_box_filters(bool tell_of_sockets) {
+    box_filters all;
+    for (const auto [part, into] :
+         {std::pair{filter_part::whole, &all.whole}, std::pair{filter_part::zygote, &all.zygote},
+          std::pair{filter_part::zygote_child, &all.zygote_child}}) {
+        auto made = make_seccomp_filter(tell_of_sockets, part);
+        if (!made) return made.error();
+        *into = std::move(*made);
+    }
+    return all;
+}
+
 namespace {
 
 // In a process of its own, which keeps the filter.
 bool can_load(const std::vector<sock_filter>& filter, unsigned flags) {
-    const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
     const pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        _exit(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) >= 0 ? 0 : 1);
+        _exit(load_filter(filter, flags) >= 0 ? 0 : 1);
     }
     int status = 0;
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 }  // namespace
+
+int load_filter(const std::vector<sock_filter>& filter, unsigned flags) {
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
+    return static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
+}
 
 unsigned listener_flags(const std::vector<sock_filter>& filter) {
     // With the second one (kernel 5.19) a signal does not end a call that its listener has seen.

@@ -145,11 +145,10 @@ runtime::error_code broker::hand_over(box& b, const launch_packet& what, const s
                                       const char*& step) {
     b.keeps_disk = what.keep_disk;
     b.start = what.start;
-    if (!b.program_end) b.group.close_entries();
     step = "limits";
     if (const auto failed = b.group.set_limits(what.limits.memory_bytes, what.limits.processes)) return failed;
     step = "disk";
-    if (const auto failed = size_disk(b.disk.get(), what)) return failed;
+    if (const auto failed = boxes_.size_disk(b, disk_size_for(what))) return failed;
     const std::size_t streams = streams_beside(what);
     if (!context_.own_user_namespace)
         for (std::size_t i = 0; i < streams; ++i) give_pipe(files[i].get(), b.owner);
@@ -188,10 +187,11 @@ void broker::take_report(box& b, const box_record& record) {
     switch (record.what) {
         case box_record::kind::made:
             b.made = true;
+            b.process.slots.reset();
             // With a program to come it is that program's to say.
             if (b.pool == 0) b.ready = true;
             return pools_.enter(b);
-        case box_record::kind::ready: b.ready = true; return;
+        case box_record::kind::ready: b.ready = true; return pools_.settle(b);
         case box_record::kind::began: return begun(b, record.at_ns);
         case box_record::kind::ended:
             b.watch.exited(record.code, record.at_ns);

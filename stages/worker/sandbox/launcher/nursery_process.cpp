@@ -41,12 +41,11 @@ report_packet nursery_process::probe() {
     report_packet report;
     const bool root = geteuid() == 0;
     groups_ = cgroup_tree::make(options_.group_name, options_.highest_rung, options_.leftover_cpu, server_);
-    auto filter = make_seccomp_filter(false);
     // In a user namespace a program owns the files of its network in /proc, and could change their modes.
-    auto telling = make_seccomp_filter(true);
     const bool looks_into_networks = root && box_networks::can_count_sockets();
+    const auto telling = make_seccomp_filter(true);
     if (looks_into_networks && telling) context_.listener_flags = listener_flags(*telling);
-    if (context_.listener_flags != 0) filter = std::move(telling);
+    auto filters = make_box_filters(context_.listener_flags != 0);
     rootfs_plan plan;
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;
@@ -55,10 +54,10 @@ report_packet nursery_process::probe() {
     plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
-    if (!filter) {
-        report.problem = "seccomp filter: " + filter.error().message();
+    if (!filters) {
+        report.problem = "seccomp filter: " + filters.error().message();
     } else {
-        context_.filter = std::move(*filter);
+        context_.filters = std::move(*filters);
     }
     if (root) allow_zygotes();
     if (root) inside::drop_bounding_set();

@@ -18,7 +18,39 @@ constexpr std::uint64_t residue_max = 1ULL << 20;
 // Enough for pid 1 of a box that waits.
 constexpr std::uint64_t first_process_bytes = 16ULL << 20;
 
+struct counter_file {
+    controller in;
+    const char* v1;
+    const char* v2;
+    int mode_v1 = O_RDONLY;
+};
+// By box_group::counter.
+constexpr std::array counter_files{
+    counter_file{controller::cpuacct, "cpuacct.usage", "cpu.stat"},
+    counter_file{controller::memory, "memory.usage_in_bytes", "memory.current"},
+    counter_file{controller::memory, "memory.max_usage_in_bytes", "memory.peak", O_RDWR},
+    counter_file{controller::memory, "memory.oom_control", "memory.events"},
+    counter_file{controller::pids, "pids.current", "pids.current"},
+    counter_file{controller::pids, "pids.peak", "pids.peak"},
+    counter_file{controller::pids, "pids.events", "pids.events"},
+};
+
 }  // namespace
+
+int box_group::file_of(counter which) const {
+    static_assert(counter_files.size() == counter_count);
+    const auto& [in, v1, v2, mode_v1] = counter_files[static_cast<std::size_t>(which)];
+    descriptor& file = counters_[static_cast<std::size_t>(which)];
+    if (!file && of(in) >= 0)
+        file.reset(level_ == rung::cgroup1 ? openat(of(in), v1, mode_v1 | O_CLOEXEC)
+                                           : openat(of(in), v2, O_RDONLY | O_CLOEXEC));
+    return file.get();
+}
+
+std::string box_group::read(counter which) const {
+    const int file = file_of(which);
+    return file >= 0 ? read_counter(file) : std::string();
+}
 
 runtime::error_code box_group::write_limits(const std::string& memory, const std::string& processes) const {
     const int directory = of(controller::memory);
@@ -82,49 +114,38 @@ runtime::result<std::vector<int>> box_group::entries() {
 }
 
 std::optional<std::uint64_t> box_group::cpu_us() const {
-    if (!cpu_file_) return std::nullopt;
-    const std::string text = read_counter(cpu_file_.get());
+    const std::string text = read(counter::cpu_time);
     if (level_ == rung::cgroup2) return find_counter(text, "usage_usec");
     const auto nanoseconds = to_number(text);
     if (!nanoseconds) return std::nullopt;
     return *nanoseconds / 1000 - std::min(*nanoseconds / 1000, cpu_before_us_);
 }
 
-std::optional<std::uint64_t> box_group::peak_memory_bytes() const {
-    if (of(controller::memory) < 0) return std::nullopt;
-    return to_number(
-        read_counter_at(of(controller::memory), level_ == rung::cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes"));
-}
+std::optional<std::uint64_t> box_group::peak_memory_bytes() const { return to_number(read(counter::memory_peak)); }
 
 std::optional<std::uint64_t> box_group::peak_processes() const {
-    if (of(controller::pids) < 0) return std::nullopt;
-    const auto peak = to_number(read_counter_at(of(controller::pids), "pids.peak"));
+    const auto peak = to_number(read(counter::processes_peak));
     if (!peak || *peak == 0) return std::nullopt;
     return *peak - 1;
 }
 
 std::uint64_t box_group::out_of_memory_kills() const {
-    if (!memory_events_) return 0;
-    return find_counter(read_counter(memory_events_.get()), "oom_kill").value_or(0);
+    return find_counter(read(counter::memory_kills), "oom_kill").value_or(0);
 }
 
 bool box_group::process_limit_hit() const {
-    if (of(controller::pids) < 0) return false;
-    return find_counter(read_counter_at(of(controller::pids), "pids.events"), "max").value_or(0) > 0;
+    return find_counter(read(counter::processes_refused), "max").value_or(0) > 0;
 }
 
 // What it cannot set back is the largest number of processes; so that must have been the smallest there is, pid 1 and
 // the program. With cgroup2 a box has one group, and there would be little to gain.
 bool box_group::renew() {
     if (level_ != rung::cgroup1 || process_limit_hit() || out_of_memory_kills() > 0) return false;
-    const int memory = of(controller::memory);
-    const int pids = of(controller::pids);
-    const auto number = [](int directory, const char* name) { return to_number(read_counter_at(directory, name)); };
-    if (number(pids, "pids.current") != 0U || number(pids, "pids.peak") > 2U) return false;
-    if (number(memory, "memory.usage_in_bytes").value_or(UINT64_MAX) > residue_max) return false;
+    const auto number = [this](counter which) { return to_number(read(which)); };
+    if (number(counter::processes_now) != 0U || number(counter::processes_peak) > 2U) return false;
+    if (number(counter::memory_now).value_or(UINT64_MAX) > residue_max) return false;
     if (make_room_for(first_process_bytes)) return false;
-    if (!write_at(memory, "memory.max_usage_in_bytes", "0")) return false;
-    close_entries();
+    if (::pwrite(file_of(counter::memory_peak), "0", 1, 0) != 1) return false;
     // Where it has no lowest weight it has the usual one.
     if (hastened_ && !(weight_.file != nullptr ? write_at(of(controller::cpu), weight_.file, weight_.lowest)
                                                : put_usual(of(controller::cpu))))

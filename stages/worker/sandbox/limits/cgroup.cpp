@@ -357,14 +357,7 @@ runtime::error_code cgroup_tree::make_in_all(box_group& group) const {
     const bool v2 = level_ == rung::cgroup2;
     if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest))
         return runtime::last_error();
-    if (group.of(controller::cpuacct) >= 0)
-        group.cpu_file_.reset(
-            openat(group.of(controller::cpuacct), v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC));
-    if (group.of(controller::memory) >= 0) {
-        group.memory_events_.reset(
-            openat(group.of(controller::memory), v2 ? "memory.events" : "memory.oom_control", O_RDONLY | O_CLOEXEC));
-        group.dies_as_one_ = v2 && write_at(group.of(controller::memory), "memory.oom.group", "1");
-    }
+    group.dies_as_one_ = v2 && write_at(group.of(controller::memory), "memory.oom.group", "1");
     return {};
 }
 

@@ -125,8 +125,6 @@ class box_group {
     [[nodiscard]] runtime::result<std::vector<int>> join_files();
     // The same of every hierarchy: for a process that is no child of the caller's.
     [[nodiscard]] runtime::result<std::vector<int>> entries();
-    // Once all that are to join have joined.
-    void close_entries() { entries_.clear(); }
 
     // Else there is no group, and whatever would be measured is absent.
     [[nodiscard]] bool limits_trees() const { return level_ != rung::rlimit; }
@@ -148,7 +146,21 @@ class box_group {
 
   private:
     friend class cgroup_tree;
+    enum class counter : std::uint8_t {
+        cpu_time = 0,
+        memory_now,
+        memory_peak,
+        memory_kills,
+        processes_now,
+        processes_peak,
+        processes_refused,
+    };
+    static constexpr std::size_t counter_count = 7;
+
     [[nodiscard]] int of(controller c) const { return place_[static_cast<std::size_t>(c)]; }
+    // -1 where this machine has none.
+    [[nodiscard]] int file_of(counter which) const;
+    [[nodiscard]] std::string read(counter which) const;
     [[nodiscard]] runtime::error_code write_limits(const std::string& memory, const std::string& processes) const;
 
     std::string name_;
@@ -157,8 +169,8 @@ class box_group {
     cpu_weight weight_;
     std::vector<descriptor> directories_;                      // one for each hierarchy
     std::array<int, controller_count> place_{-1, -1, -1, -1};  // the directory of each controller
-    descriptor cpu_file_;                                      // read again and again while the box runs
-    descriptor memory_events_;
+    // Files stay open once they were needed, also for the next box: to find one takes longer than to read it.
+    mutable std::array<descriptor, counter_count> counters_;
     std::vector<descriptor> entries_;
     std::uint64_t cpu_before_us_ = 0;         // of the boxes before
     std::uint64_t memory_limit_ = unlimited;  // 0: not known

@@ -15,11 +15,6 @@ std::string read_counter(int file) {
     return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
 }
 
-std::string read_counter_at(int directory, const char* name) {
-    const descriptor file(openat(directory, name, O_RDONLY | O_CLOEXEC));
-    return file ? read_counter(file.get()) : std::string();
-}
-
 std::string read_at(int directory, const char* name) {
     std::string text;
     const descriptor file(openat(directory, name, O_RDONLY | O_CLOEXEC));

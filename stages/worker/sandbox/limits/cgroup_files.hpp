@@ -10,7 +10,6 @@ namespace stages::worker::sandbox {
 
 // A counter, which fits one read; empty if it cannot be read.
 std::string read_counter(int file);
-std::string read_counter_at(int directory, const char* name);
 // All of it: the kernel may hand out a list of processes in several pieces.
 std::string read_at(int directory, const char* name);
 bool write_at(int directory, const char* name, std::string_view text);

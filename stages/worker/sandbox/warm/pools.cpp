@@ -105,33 +105,38 @@ bool pools::bears(const pool& of) {
 // Has a program of the pool's kind come into a box that waits.
 runtime::error_code pools::order_program(const pool& of, boxes::iterator into) {
     box& b = into->second;
-    auto ends = make_channel();
-    if (!ends) return ends.error();
     // An interpreter that waits does so in one call.
-    const int blocking = fcntl((*ends)[1].get(), F_GETFL) & ~O_NONBLOCK;
-    if (fcntl((*ends)[1].get(), F_SETFL, blocking) != 0) return runtime::last_error();
-    park_packet park;
-    std::vector<int> files{(*ends)[0].get()};
+    const int end = b.process.program_end.get();
+    if (fcntl(end, F_SETFL, fcntl(end, F_GETFL) & ~O_NONBLOCK) != 0) return runtime::last_error();
     if (of.what.kind == start_kind::parked) {
-        park = {of.what.executable, of.what.arguments, of.what.environment};
-        files.push_back((*ends)[1].get());
+        const park_packet park{of.what.executable, of.what.arguments, of.what.environment};
+        if (const auto failed = send_packet(b.process.socket.get(), park, std::span(&end, 1))) return failed;
+        b.process.program_end.reset();
     }
-    if (const auto failed = send_packet(b.process.socket.get(), park, files)) return failed;
     b.pool = of.what.number;
     b.ready = false;
-    if (of.what.kind == start_kind::zygote) b.program_end = std::move((*ends)[1]);
+    b.wants_child = of.what.kind == start_kind::zygote;
     enter(b);
     return {};
 }
 
 // Without a child the box's pid 1 sees the end of its socket to it.
 void pools::enter(box& b) {
-    if (!b.made || !b.program_end) return;
+    if (!b.made || !b.wants_child) return;
+    b.wants_child = false;
     const auto of = pools_.find(b.pool);
-    if (of != pools_.end() && of->second.mother)
-        static_cast<void>(
-            of->second.mother->make_child(context_, b.process, b.owner, b.group, b.program_end.get(), now_ns()));
-    b.program_end.reset();
+    if (of != pools_.end() && of->second.mother &&
+        !of->second.mother->make_child(context_, b.process, b.owner, b.group, now_ns()))
+        b.mother = of->second.mother->number();
+    b.process.program_end.reset();
+}
+
+void pools::settle(box& b) {
+    const auto of = pools_.find(b.pool);
+    if (b.mother == 0 || of == pools_.end()) return;
+    auto& mother = of->second.mother;
+    if (mother && mother->number() == b.mother) mother->settle(now_ns());
+    b.mother = 0;
 }
 
 bool pools::prepare() {
@@ -175,7 +180,7 @@ bool pools::keep_zygote(pool& which) {
         return true;
     }
     if (which.mother && (!renew || which.successor)) return false;
-    auto made = zygote::start(context_, which.what);
+    auto made = zygote::start(context_, which.what, which.now.zygotes + 1);
     if (!made) {
         which.rests_until_ns = now_ns() + rest_ns;
         which.now.problem = "cannot start a zygote: " + made.error().message();
@@ -254,7 +259,8 @@ std::vector<pool_packet> pools::news(std::int64_t now) {
     return out;
 }
 
-void pools::forget(std::uint64_t number, const box& b) {
+void pools::forget(std::uint64_t number, box& b) {
+    settle(b);
     for (auto& [key, which] : pools_) {
         const auto at = std::ranges::find(which.waiting, number);
         if (at == which.waiting.end()) continue;

@@ -25,8 +25,10 @@ class pools {
     runtime::result<boxes::iterator> choose(launch_packet& what, const char*& step);
     // The box is made, and its pid 1 lets others enter: whoever is to come is told to.
     void enter(box& b);
+    // The program that it waits for is there, or the box has ended.
+    void settle(box& b);
     // A box that waited has ended by itself.
-    void forget(std::uint64_t number, const box& b);
+    void forget(std::uint64_t number, box& b);
     // A zygote has said something, or has ended.
     void read_zygote(std::uint64_t pool, bool successor);
 

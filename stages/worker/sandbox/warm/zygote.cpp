@@ -48,6 +48,7 @@ bool keep_capabilities() {
     good = good && set_common_limits() == nullptr && chdir("/box") == 0;
     good = good && (context.own_user_namespace || keep_capabilities());
     umask(022);
+    good = good && load_filter(context.filters.zygote, 0) == 0;
     std::vector<char*> arguments;
     std::vector<char*> environment;
     for (const auto& word : what.arguments) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -60,12 +61,13 @@ bool keep_capabilities() {
 
 }  // namespace
 
-runtime::result<zygote> zygote::start(const box_context& context, const warm_packet& what) {
+runtime::result<zygote> zygote::start(const box_context& context, const warm_packet& what, std::uint32_t number) {
     zygote made;
+    made.number_ = number;
     auto ends = make_channel();
     if (!ends) return ends.error();
-    const std::string_view bytes(reinterpret_cast<const char*>(context.filter.data()),
-                                 context.filter.size() * sizeof(sock_filter));
+    const std::string_view bytes(reinterpret_cast<const char*>(context.filters.zygote_child.data()),
+                                 context.filters.zygote_child.size() * sizeof(sock_filter));
     auto filter = make_sealed_file("filter", std::span(&bytes, 1));
     if (!filter) return filter.error();
     // It waits for orders, which is all that it does.
@@ -99,18 +101,15 @@ bool zygote::take_reports(std::int64_t now_ns) {
         }
         said.step[sizeof said.step - 1] = '\0';
         if (said.error != 0) problem_ = said.step + (": error " + std::to_string(said.error));
-        owes_since_ns_ = now_ns;
-        if (ready_) {
-            --owed_;  // a child that could not be made is its box's trouble
-        } else if (said.error != 0) {
-            return false;
-        }
+        // A child that could not be made is its box's trouble.
+        if (!ready_ && said.error != 0) return false;
+        if (!ready_) owes_since_ns_ = now_ns;
         ready_ = true;
     }
 }
 
 runtime::error_code zygote::make_child(const box_context& context, const box_process& box, uid_t owner,
-                                       box_group& group, int program_end, std::int64_t now_ns) {
+                                       box_group& group, std::int64_t now_ns) {
     const auto groups = group.entries();
     if (!groups) return groups.error();
     inside::child_order order;
@@ -120,13 +119,18 @@ runtime::error_code zygote::make_child(const box_context& context, const box_pro
     order.own_group_namespace = !context.limits_by_process;
     order.idle_scheduling = context.idle_scheduling;
     order.listener_flags = context.listener_flags;
-    std::vector<int> files{box.handle.get(), program_end};
+    std::vector<int> files{box.handle.get(), box.program_end.get()};
     files.insert(files.end(), groups->begin(), groups->end());
     const std::string_view bytes(reinterpret_cast<const char*>(&order), sizeof order);
     if (const auto failed = send_bytes(socket_.get(), bytes, files)) return failed;
     if (owed_++ == 0) owes_since_ns_ = now_ns;
     ++children_;
     return {};
+}
+
+void zygote::settle(std::int64_t now_ns) {
+    --owed_;
+    owes_since_ns_ = now_ns;
 }
 
 }  // namespace stages::worker::sandbox
