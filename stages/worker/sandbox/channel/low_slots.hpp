@@ -1,6 +1,6 @@
-// Low numbers of descriptors, kept for what a new process shall begin with. It shares its maker's table until it has one
-// of its own (CLONE_FILES, then own_table()), and of all that its maker has open it then copies, and has to close again,
-// the lowest alone. One thread.
+// Low numbers of descriptors, kept for what a new process shall begin with. It shares its maker's table until it has
+// one of its own (CLONE_FILES, then own_table()), and of all that its maker has open it then copies, and has to close
+// again, the lowest alone. One thread.
 #pragma once
 
 #include <array>
