@@ -41,8 +41,10 @@ enum first_file : std::uint8_t { orders = 0, ahead, disk, terminals, groups };
 // allocate; it never returns.
 class first_process {
   public:
-    first_process(const box_context& context, uid_t owner, std::span<const int> files)
-        : context_(context), owner_(owner), files_at_first_(files), socket_(files[orders]) {}
+    first_process(const box_context& context, uid_t owner, std::span<const int> files, bool shares_table)
+        : context_(context), owner_(owner), files_at_first_(files), socket_(files[orders]) {
+        check(!shares_table || low_slots::own_table(), "a table of descriptors");
+    }
 
     [[noreturn]] void run();
 
@@ -428,8 +430,7 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     if (id != 0) networks.leave();
     if (id < 0) return failed;
     if (id == 0) {
-        if (started.slots && !low_slots::own_table()) _exit(1);
-        first_process(context, owner, files).run();
+        first_process(context, owner, files, started.slots.has_value()).run();
     }
     started.id = static_cast<pid_t>(id);
     started.handle.reset(handle);

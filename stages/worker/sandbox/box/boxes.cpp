@@ -14,9 +14,9 @@
 
 namespace stages::worker::sandbox {
 
-void watch(int events, int fd, std::uint64_t key, bool also_writable) {
+void watch(int events, int fd, std::uint64_t key, std::uint32_t what) {
     epoll_event event{};
-    event.events = EPOLLIN | (also_writable ? EPOLLOUT : 0U);
+    event.events = what;
     event.data.u64 = key;
     if (epoll_ctl(events, EPOLL_CTL_ADD, fd, &event) != 0 && errno == EEXIST)
         epoll_ctl(events, EPOLL_CTL_MOD, fd, &event);

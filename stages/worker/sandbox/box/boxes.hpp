@@ -2,6 +2,7 @@
 // broker and its pools.
 #pragma once
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -32,7 +33,7 @@ enum class watched : std::uint8_t { reports = 0, handle, mother, successor };
 constexpr std::uint64_t key_of(watched what, std::uint64_t number) {
     return number << 2 | static_cast<std::uint64_t>(what);
 }
-void watch(int events, int fd, std::uint64_t key, bool also_writable = false);
+void watch(int events, int fd, std::uint64_t key, std::uint32_t what = EPOLLIN);
 
 // What cannot be added to a box that is there.
 struct box_needs {
@@ -56,7 +57,6 @@ struct box {
     descriptor terminal_end;      // the program's, until pid 1 has it
     descriptor listener;          // in its network, until the shard has it
     bool wants_child = false;     // of its pool's zygote, once it is made
-    std::uint32_t mother = 0;     // the number of the zygote that owes it one; 0: none
     bool has_network = false;     // somebody listens in its own
     bool network_as_new = false;  // but for local sockets, by its first process's word
     bool made = false;            // others may enter
@@ -106,13 +106,13 @@ class boxes {
     const box_context& context_;
     const broker_options& options_;
     int events_;
+    low_slots slots_;
     table all_;
     std::uint64_t next_number_ = 1;
     std::vector<bool> seats_;  // taken ones
     std::uint32_t next_seat_ = 0;
     box_groups groups_;
     box_networks networks_;
-    low_slots slots_;
     disk_size usual_disk_;
 };
 

@@ -19,6 +19,7 @@ class low_slots {
     static constexpr int each = 8;
     static constexpr int sets = 3;  // processes on their way at once; another one has a copy of the whole table
     static constexpr int end = first + sets * each;
+    static_assert(end <= 64, "kernels before 5.18 cut tables at multiples of 64");
 
     // Takes the numbers, so that nothing else is opened there. A set of which one is in use already is never lent.
     low_slots();

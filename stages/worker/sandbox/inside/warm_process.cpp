@@ -240,7 +240,7 @@ pid_t next_child() {
         return 0;
     }
     for (unsigned i = 0; i < got; ++i) close(place.descriptors[i]);
-    if (error != 0) tell(control_fd, "fork into a box", error);
+    tell(control_fd, error == 0 ? nullptr : "fork into a box", error);
     return 1;
 }
 

@@ -31,9 +31,8 @@ struct child_order {
     std::uint32_t listener_flags = 0;  // not 0: its filter tells of sockets
 };
 
-// Zygote to broker: that it is ready, and of each order that it could not follow; process to pid 1: that it waits for
-// its program. Before that, if it has a filter of its own that tells of sockets, another one with the listener beside
-// it.
+// Zygote to broker: at first that it is ready, and then one for each order; process to pid 1: that it waits for its
+// program. Before that, if it has a filter of its own that tells of sockets, another one with the listener beside it.
 struct arrival {
     std::int32_t process = 0;  // as pid 1 sees it
     std::int32_t error = 0;    // errno; 0: all is well

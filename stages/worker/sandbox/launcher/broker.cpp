@@ -177,6 +177,7 @@ void broker::forward(const box& b, int number) {
 
 void broker::begun(box& b, std::int64_t at_ns) {
     b.watch.begun(at_ns);
+    b.process.program_end.reset();
     std::vector<descriptor> beside;
     if (b.terminal) beside.push_back(std::move(b.terminal));
     if (b.listener) beside.push_back(std::move(b.listener));
@@ -191,7 +192,7 @@ void broker::take_report(box& b, const box_record& record) {
             // With a program to come it is that program's to say.
             if (b.pool == 0) b.ready = true;
             return pools_.enter(b);
-        case box_record::kind::ready: b.ready = true; return pools_.settle(b);
+        case box_record::kind::ready: b.ready = true; return;
         case box_record::kind::began: return begun(b, record.at_ns);
         case box_record::kind::ended:
             b.watch.exited(record.code, record.at_ns);
@@ -265,7 +266,7 @@ void broker::conclude(boxes::iterator which) {
 void broker::send(packet what, std::vector<descriptor> beside) {
     if (unsent_.empty() && !send_packet(socket_.get(), what, beside)) return;
     unsent_.push_back({std::move(what), std::move(beside)});
-    watch(events_.get(), socket_.get(), socket_key, true);
+    watch(events_.get(), socket_.get(), socket_key, EPOLLIN | EPOLLOUT);
 }
 
 void broker::flush() {

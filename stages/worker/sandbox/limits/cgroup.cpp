@@ -357,6 +357,10 @@ runtime::error_code cgroup_tree::make_in_all(box_group& group) const {
     const bool v2 = level_ == rung::cgroup2;
     if (weight_.file != nullptr && !write_at(group.of(controller::cpu), weight_.file, weight_.lowest))
         return runtime::last_error();
+    // What ends a tree is watched by these: there is no box without them.
+    for (const auto [in, which] : {std::pair{controller::cpuacct, box_group::counter::cpu_time},
+                                   std::pair{controller::memory, box_group::counter::memory_kills}})
+        if (group.of(in) >= 0 && group.file_of(which) < 0) return runtime::last_error();
     group.dies_as_one_ = v2 && write_at(group.of(controller::memory), "memory.oom.group", "1");
     return {};
 }

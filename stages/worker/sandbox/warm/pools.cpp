@@ -97,9 +97,18 @@ runtime::result<boxes::iterator> pools::choose(launch_packet& what, const char*&
     return chosen;
 }
 
-// Its zygote has booted, and has not owed a child for long.
-bool pools::bears(const pool& of) {
-    return of.mother && of.mother->ready() && of.mother->owes_since_ns() > now_ns() - zygote_trust_ns;
+// Takes what it has said; false if there is none any more. One that has booted is not listened to all the time: an
+// answer for each child would wake the broker for nothing.
+bool pools::hear(pool& which, std::optional<zygote>& one) {
+    if (one && !one->take_reports(now_ns())) lose_zygote(which, one);
+    return one.has_value();
+}
+
+// Its zygote has booted, has not owed a child for long, and nobody is there to take over.
+bool pools::bears(pool& of) {
+    if (!hear(of, of.mother) || !of.mother->ready()) return false;
+    const bool rests = of.mother->spent() && of.successor && of.successor->ready();
+    return !rests && of.mother->owes_since_ns() > now_ns() - zygote_trust_ns;
 }
 
 // Has a program of the pool's kind come into a box that waits.
@@ -125,18 +134,9 @@ void pools::enter(box& b) {
     if (!b.made || !b.wants_child) return;
     b.wants_child = false;
     const auto of = pools_.find(b.pool);
-    if (of != pools_.end() && of->second.mother &&
-        !of->second.mother->make_child(context_, b.process, b.owner, b.group, now_ns()))
-        b.mother = of->second.mother->number();
+    if (of != pools_.end() && of->second.mother)
+        static_cast<void>(of->second.mother->make_child(context_, b.process, b.owner, b.group, now_ns()));
     b.process.program_end.reset();
-}
-
-void pools::settle(box& b) {
-    const auto of = pools_.find(b.pool);
-    if (b.mother == 0 || of == pools_.end()) return;
-    auto& mother = of->second.mother;
-    if (mother && mother->number() == b.mother) mother->settle(now_ns());
-    b.mother = 0;
 }
 
 bool pools::prepare() {
@@ -173,14 +173,18 @@ bool pools::keep_zygote(pool& which) {
     if (now_ns() < which.rests_until_ns) return false;
     const bool renew = which.mother && which.mother->spent();
     if (renew && which.successor && which.successor->ready()) {
-        if (which.mother->owes_since_ns() != INT64_MAX) return false;  // a moment more
+        if (which.mother->owes_since_ns() != INT64_MAX) {  // a moment more
+            watch(events_, which.mother->socket(), key_of(watched::mother, which.what.number));
+            return false;
+        }
+        which.mother.reset();  // and it is waited for
         which.mother = std::move(which.successor);
         which.successor.reset();
-        watch(events_, which.mother->socket(), key_of(watched::mother, which.what.number));
+        watch(events_, which.mother->socket(), key_of(watched::mother, which.what.number), EPOLLRDHUP);
         return true;
     }
     if (which.mother && (!renew || which.successor)) return false;
-    auto made = zygote::start(context_, which.what, which.now.zygotes + 1);
+    auto made = zygote::start(context_, which.what);
     if (!made) {
         which.rests_until_ns = now_ns() + rest_ns;
         which.now.problem = "cannot start a zygote: " + made.error().message();
@@ -198,7 +202,8 @@ void pools::read_zygote(std::uint64_t number, bool successor) {
     const auto found = pools_.find(static_cast<std::uint32_t>(number));
     if (found == pools_.end()) return;
     auto& of = successor ? found->second.successor : found->second.mother;
-    if (of && !of->take_reports(now_ns())) lose_zygote(found->second, of);
+    if (of && hear(found->second, of) && of->ready())
+        watch(events_, of->socket(), key_of(successor ? watched::successor : watched::mother, number), EPOLLRDHUP);
 }
 
 // Boxes that it owed a child see the end of their sockets.
@@ -214,6 +219,7 @@ std::int64_t pools::look_at_zygotes(pool& which, std::int64_t now) {
     std::int64_t next = INT64_MAX;
     for (auto* one : {&which.mother, &which.successor}) {
         if (!*one || (*one)->owes_since_ns() == INT64_MAX) continue;
+        if (!hear(which, *one) || (*one)->owes_since_ns() == INT64_MAX) continue;
         const auto patience_ends = (*one)->owes_since_ns() + zygote_patience_ns;
         if (now >= patience_ends) lose_zygote(which, *one);
         if (now < patience_ends) next = std::min(next, patience_ends);
@@ -259,8 +265,7 @@ std::vector<pool_packet> pools::news(std::int64_t now) {
     return out;
 }
 
-void pools::forget(std::uint64_t number, box& b) {
-    settle(b);
+void pools::forget(std::uint64_t number, const box& b) {
     for (auto& [key, which] : pools_) {
         const auto at = std::ranges::find(which.waiting, number);
         if (at == which.waiting.end()) continue;

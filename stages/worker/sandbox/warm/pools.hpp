@@ -25,10 +25,8 @@ class pools {
     runtime::result<boxes::iterator> choose(launch_packet& what, const char*& step);
     // The box is made, and its pid 1 lets others enter: whoever is to come is told to.
     void enter(box& b);
-    // The program that it waits for is there, or the box has ended.
-    void settle(box& b);
     // A box that waited has ended by itself.
-    void forget(std::uint64_t number, box& b);
+    void forget(std::uint64_t number, const box& b);
     // A zygote has said something, or has ended.
     void read_zygote(std::uint64_t pool, bool successor);
 
@@ -57,7 +55,8 @@ class pools {
     [[nodiscard]] std::size_t ready_in(const pool& of) const;
     boxes::iterator take_ready(pool& from);
     boxes::iterator take_begun(pool& from);
-    static bool bears(const pool& of);
+    bool hear(pool& which, std::optional<zygote>& one);
+    bool bears(pool& of);
     runtime::error_code order_program(const pool& of, boxes::iterator into);
     bool fill(pool& which);
     bool keep_zygote(pool& which);

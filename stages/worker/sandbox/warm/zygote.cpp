@@ -19,6 +19,7 @@
 #include "runtime/base/time.hpp"
 #include "stages/worker/sandbox/channel/channel.hpp"
 #include "stages/worker/sandbox/channel/sealed_file.hpp"
+#include "stages/worker/sandbox/filter/seccomp_filter.hpp"
 
 namespace stages::worker::sandbox {
 namespace {
@@ -61,9 +62,8 @@ bool keep_capabilities() {
 
 }  // namespace
 
-runtime::result<zygote> zygote::start(const box_context& context, const warm_packet& what, std::uint32_t number) {
+runtime::result<zygote> zygote::start(const box_context& context, const warm_packet& what) {
     zygote made;
-    made.number_ = number;
     auto ends = make_channel();
     if (!ends) return ends.error();
     const std::string_view bytes(reinterpret_cast<const char*>(context.filters.zygote_child.data()),
@@ -101,9 +101,12 @@ bool zygote::take_reports(std::int64_t now_ns) {
         }
         said.step[sizeof said.step - 1] = '\0';
         if (said.error != 0) problem_ = said.step + (": error " + std::to_string(said.error));
-        // A child that could not be made is its box's trouble.
-        if (!ready_ && said.error != 0) return false;
-        if (!ready_) owes_since_ns_ = now_ns;
+        owes_since_ns_ = now_ns;
+        if (ready_) {
+            --owed_;  // a child that could not be made is its box's trouble
+        } else if (said.error != 0) {
+            return false;
+        }
         ready_ = true;
     }
 }
@@ -126,11 +129,6 @@ runtime::error_code zygote::make_child(const box_context& context, const box_pro
     if (owed_++ == 0) owes_since_ns_ = now_ns;
     ++children_;
     return {};
-}
-
-void zygote::settle(std::int64_t now_ns) {
-    --owed_;
-    owes_since_ns_ = now_ns;
 }
 
 }  // namespace stages::worker::sandbox

@@ -18,8 +18,7 @@ class zygote {
     static constexpr std::uint32_t children_max = 1000;
 
     // Starts the interpreter; it is ready when report() has said so once.
-    // `number`: what it is called by; not 0.
-    static runtime::result<zygote> start(const box_context& context, const warm_packet& what, std::uint32_t number);
+    static runtime::result<zygote> start(const box_context& context, const warm_packet& what);
     zygote(zygote&&) noexcept = default;
     zygote& operator=(zygote&&) noexcept = default;
     ~zygote();
@@ -28,13 +27,10 @@ class zygote {
     [[nodiscard]] int socket() const { return socket_.get(); }
     // Takes what it has said; false when it is of no further use.
     bool take_reports(std::int64_t now_ns);
-    // Orders a child into a box: it owes one until settle().
+    // Orders a child into a box.
     runtime::error_code make_child(const box_context& context, const box_process& box, uid_t owner, box_group& group,
                                    std::int64_t now_ns);
-    // One that was ordered is there, or its box has ended.
-    void settle(std::int64_t now_ns);
 
-    [[nodiscard]] std::uint32_t number() const { return number_; }
     [[nodiscard]] bool ready() const { return ready_; }
     [[nodiscard]] bool spent() const { return children_ >= children_max; }
     // Since when it has owed an answer; INT64_MAX if it owes none.
@@ -43,7 +39,6 @@ class zygote {
 
   private:
     zygote() = default;
-    std::uint32_t number_ = 0;
     descriptor socket_;
     descriptor handle_;
     bool ready_ = false;
