@@ -404,7 +404,7 @@ runtime::result<box_process> start_box(const box_context& context, uid_t owner, 
     if (!join) return join.error();
     auto ends = make_channel();
     auto ahead = make_channel();
-    if (!ends || !ahead) return runtime::last_error();
+    if (!ends || !ahead) return ends ? ahead.error() : ends.error();
     box_process started;
     started.socket = std::move((*ends)[0]);
     started.program_end = std::move((*ahead)[0]);

@@ -218,8 +218,8 @@ void pools::lose_zygote(pool& which, std::optional<zygote>& lost) {
 std::int64_t pools::look_at_zygotes(pool& which, std::int64_t now) {
     std::int64_t next = INT64_MAX;
     for (auto* one : {&which.mother, &which.successor}) {
-        if (!*one || (*one)->owes_since_ns() == INT64_MAX) continue;
-        if (!hear(which, *one) || (*one)->owes_since_ns() == INT64_MAX) continue;
+        if (!*one || (*one)->owes_since_ns() == INT64_MAX || !hear(which, *one)) continue;
+        if ((*one)->owes_since_ns() == INT64_MAX) continue;  // it has answered meanwhile
         const auto patience_ends = (*one)->owes_since_ns() + zygote_patience_ns;
         if (now >= patience_ends) lose_zygote(which, *one);
         if (now < patience_ends) next = std::min(next, patience_ends);
