@@ -64,7 +64,7 @@ prepared_executor prepare_sandbox(const settings& values, std::size_t shards) {
     if (!out.refusal.empty()) return out;
     sandbox::launcher_options options;
     options.etc = known.etc();
-    options.hooks = sandbox::hooks_of(known.manifests);
+    options.warm_files = sandbox::warm_files_of(known.manifests);
     options.pool_max = values.sandbox.pool_max;
     options.group_name = group_name(values);
     // No shard has more seats than the node.

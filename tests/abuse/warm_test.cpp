@@ -217,6 +217,21 @@ TEST_F(warm, a_zygote_is_behind_a_filter_itself) {
 }
 
 // After so many children another one takes over, and of the old one nothing is left.
+// Two zygotes of one interpreter. The example of the other finds no end, so that nothing is learned from it, and is no
+// trouble: docs/languages.md says what becomes of such.
+TEST_F(warm, a_program_asks_for_fewer_pages_where_an_example_was_rehearsed) {
+    const auto faults = [this](const char* language) {
+        const auto out =
+            run_as(box_start::zygote, request(language, "read -r -a all < /proc/self/stat; echo ${all[9]}"));
+        return std::atoi(out.standard_output.c_str());
+    };
+    const int rehearsed = faults("bash");
+    const int unrehearsed = faults("rehearsed-for-ever");
+    EXPECT_GT(rehearsed, 0);
+    EXPECT_LT(rehearsed + 20, unrehearsed);
+    EXPECT_EQ(host.leftovers(), "");
+}
+
 TEST_F(warm, a_spent_zygote_is_replaced_and_reaped) {
     ASSERT_TRUE(zygote_is_there());
     const auto before = zygotes();

@@ -147,6 +147,19 @@ stages::worker::runtimes::installed_runtime scripted_compiler() {
     return out;
 }
 
+// Its example finds no end where it is rehearsed: there is nothing to write to.
+stages::worker::runtimes::installed_runtime endless_rehearsal() {
+    stages::worker::runtimes::installed_runtime out;
+    out.what.language = "rehearsed-for-ever";
+    out.what.file_name = "endless.sh";
+    out.what.run = {"{executable}", "{file}"};
+    out.what.warm.emplace();
+    out.what.example = "{ : > here; } 2> /dev/null || sleep 600\necho \"Hello, ${1:-world}!\"\n";
+    out.versions = {"1"};
+    out.executables = {{"1", "/bin/bash"}};
+    return out;
+}
+
 }  // namespace
 
 sandbox_host& sandbox_host::get() {
@@ -169,9 +182,12 @@ void sandbox_host::SetUp() {
     installed_.push_back(scripted_compiler());
     installed_.back().what.language = "compiled-briefly";
     installed_.back().what.compile->limits.wall_ms = 500;
+    installed_.push_back(endless_rehearsal());
     sandbox::launcher_options options;
     for (const auto& one : known.manifests) options.etc.insert(options.etc.end(), one.etc.begin(), one.etc.end());
-    options.hooks = sandbox::hooks_of(known.manifests);
+    std::vector<stages::worker::runtimes::manifest> manifests;
+    for (const auto& one : installed_) manifests.push_back(one.what);
+    options.warm_files = sandbox::warm_files_of(manifests);
     options.pool_max = 4;
     options.group_name = group_name_;
     options.first_uid = first_uid_;

@@ -22,6 +22,8 @@ const char* role_of(const runtimes::warm_start& how) {
     return how.hook.empty() ? "zygote_at_main" : "zygote";
 }
 
+std::string folder_of_hook(const runtimes::manifest& what) { return ".weir/" + what.language; }
+
 // "./main" is started in the work directory, and needs a name there that does not depend on it.
 std::string path_in_box(const std::string& program) {
     return program.starts_with("./") ? "/box/" + program.substr(2) : program;
@@ -61,7 +63,7 @@ warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t numb
     out.arguments = expand(runtime.what->run, values_of(runtime, 0));
     out.executable = path_in_box(out.arguments.front());
     out.environment = box_environment(runtime.what->variables);
-    const std::string folder = path_of_hooks(runtime.what->language);
+    const std::string folder = "/" + folder_of_hook(*runtime.what);
     for (const auto& [name, value] : how.variables) {
         std::string text = value;
         for (const auto& [place, path] :
@@ -75,10 +77,13 @@ warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t numb
     return out;
 }
 
-std::vector<hook_file> hooks_of(const std::vector<runtimes::manifest>& manifests) {
-    std::vector<hook_file> out;
-    for (const auto& one : manifests)
-        if (one.warm && !one.warm->hook.empty()) out.push_back({one.language, one.warm->file_name, one.warm->hook});
+std::vector<warm_file> warm_files_of(const std::vector<runtimes::manifest>& manifests) {
+    std::vector<warm_file> out;
+    for (const auto& one : manifests) {
+        if (!one.warm) continue;
+        if (!one.warm->hook.empty()) out.push_back({folder_of_hook(one), one.warm->file_name, one.warm->hook});
+        if (one.warm->kind == runtimes::warm_kind::zygote) out.push_back({"box", one.file_name, one.example});
+    }
     return out;
 }
 

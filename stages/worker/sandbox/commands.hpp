@@ -26,8 +26,8 @@ launch_packet program_packet(const chosen_runtime& runtime, launch_request& requ
 
 // An interpreter that boots ahead of its program; the runtime's manifest says how. `number`: from 1, the caller's.
 warm_packet interpreter_packet(const chosen_runtime& runtime, std::uint32_t number);
-// The hooks of all that can be booted ahead, for the nursery.
-std::vector<hook_file> hooks_of(const std::vector<runtimes::manifest>& manifests);
+// What all find that can be booted ahead, for the nursery: hooks, and the examples, which zygotes rehearse.
+std::vector<warm_file> warm_files_of(const std::vector<runtimes::manifest>& manifests);
 
 // Of a runtime with a compile step.
 launch_packet compile_packet(const chosen_runtime& runtime);

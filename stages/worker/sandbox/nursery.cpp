@@ -58,9 +58,9 @@ runtime::result<nursery> nursery::start(const launcher_options& options, std::si
     const launcher_packet order{options, getpid(), static_cast<std::uint32_t>(channels)};
     if (!decode(encode(order))) {
         made.report_.problem = "the runtimes' manifests name more patterns of /etc (" +
-                               std::to_string(options.etc.size()) + ") or hooks (" +
-                               std::to_string(options.hooks.size()) + ") than a launcher takes (" +
-                               std::to_string(arguments_max) + ", " + std::to_string(hook_files_max) + ")";
+                               std::to_string(options.etc.size()) + ") or files of interpreters that boot ahead (" +
+                               std::to_string(options.warm_files.size()) + ") than a launcher takes (" +
+                               std::to_string(arguments_max) + ", " + std::to_string(warm_files_max) + ")";
         return made;
     }
     if (const auto failed = send_packet(reports.get(), order)) return failed;

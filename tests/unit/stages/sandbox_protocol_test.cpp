@@ -37,7 +37,7 @@ launcher_packet a_beginning() {
     p.options.boxes_max = 7;
     p.options.etc = {"java-*"};
     p.options.pool_max = 8;
-    p.options.hooks = {{"python3", "usercustomize.py", "import os\n"}, {"node", "hook.js", ""}};
+    p.options.warm_files = {{"python3", "usercustomize.py", "import os\n"}, {"node", "hook.js", ""}};
     p.options.highest_rung = rung::cgroup1;
     p.options.leftover_cpu = false;
     p.server = 4711;
@@ -194,7 +194,7 @@ TEST(sandbox_protocol, a_beginning_that_makes_no_sense_is_none) {
     EXPECT_TRUE(refused([](launcher_packet& p) { p.options.highest_rung = static_cast<rung>(3); }));
     EXPECT_TRUE(refused([](launcher_packet& p) { p.server = 0; }));
     EXPECT_TRUE(refused([](launcher_packet& p) { p.channels = channels_max + 1; }));
-    EXPECT_TRUE(refused([](launcher_packet& p) { p.options.hooks.resize(hook_files_max + 1); }));
+    EXPECT_TRUE(refused([](launcher_packet& p) { p.options.warm_files.resize(warm_files_max + 1); }));
 }
 
 }  // namespace

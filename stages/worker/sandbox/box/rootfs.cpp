@@ -54,7 +54,7 @@ class builder {
     void write_file(const std::string& path, const std::string& text);
     void fill_etc();
     void fill_dev();
-    void fill_hooks();
+    void fill_warm_files();
     void find_masks(rootfs& out);
     void move_in();
 
@@ -171,13 +171,12 @@ void builder::fill_dev() {
         if (good()) check(symlinkat(target, root_.get(), path) == 0, path);
 }
 
-void builder::fill_hooks() {
+void builder::fill_warm_files() {
     if (good()) check(mkdirat(root_.get(), ".weir", 0755) == 0, ".weir");
     write_file(warm_library_path + 1, std::string(warm_library()));
-    for (const auto& hook : plan_.hooks) {
-        const std::string folder = path_of_hooks(hook.folder).substr(1);
-        if (good()) check(mkdirat(root_.get(), folder.c_str(), 0755) == 0 || errno == EEXIST, folder);
-        write_file(folder + "/" + hook.name, hook.text);
+    for (const auto& file : plan_.warm_files) {
+        if (good()) check(mkdirat(root_.get(), file.folder.c_str(), 0755) == 0 || errno == EEXIST, file.folder);
+        write_file(file.folder + "/" + file.name, file.text);
     }
 }
 
@@ -213,7 +212,7 @@ rootfs builder::build() {
         if (good()) link_or_bind(name);
     fill_etc();
     fill_dev();
-    fill_hooks();
+    fill_warm_files();
     if (good()) find_masks(out);
     // A user namespace may mount its own /proc only where it can see a whole one already.
     if (plan_.own_user_namespace) bind("/proc", "proc", 0, AT_RECURSIVE);
@@ -225,8 +224,6 @@ rootfs builder::build() {
 }  // namespace
 
 std::string user_name(std::uint32_t uid) { return uid == mapped_uid ? "box" : "box" + std::to_string(uid); }
-
-std::string path_of_hooks(const std::string& folder) { return "/.weir/" + folder; }
 
 rootfs enter_rootfs(const rootfs_plan& plan) { return builder(plan).build(); }
 

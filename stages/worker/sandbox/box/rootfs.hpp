@@ -18,15 +18,13 @@ struct mask {
 };
 
 inline constexpr const char* warm_library_path = "/.weir/warm.so";
-// What of a hook stands for in a manifest.
-std::string path_of_hooks(const std::string& folder);
 
 struct rootfs_plan {
     bool own_user_namespace = false;  // when not root
     std::uint32_t first_uid = 0;      // user ids that get a line in /etc/passwd
     std::uint32_t uid_count = 0;
     std::vector<std::string> etc;  // patterns of what is copied of /etc beside the usual
-    std::vector<hook_file> hooks;
+    std::vector<warm_file> warm_files;
 };
 
 struct rootfs {

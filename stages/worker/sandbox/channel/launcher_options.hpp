@@ -17,12 +17,13 @@ inline constexpr int launcher_patience_ms = 60'000;
 enum class rung : std::uint8_t { cgroup2 = 0, cgroup1 = 1, rlimit = 2 };
 std::string_view to_string(rung value);  // "cgroup2", "cgroup1", "rlimit"
 
-// A file below /.weir, where an interpreter that boots ahead of its program finds what it is to do.
-struct hook_file {
-    std::string folder;
+// What an interpreter that boots ahead of its program finds in the root: below .weir its hook, which tells it what to do;
+// in box, which programs see only with their disks in front of it, the program that it rehearses.
+struct warm_file {
+    std::string folder;  // below the root
     std::string name;
     std::string text;
-    friend bool operator==(const hook_file&, const hook_file&) = default;
+    friend bool operator==(const warm_file&, const warm_file&) = default;
 };
 
 struct launcher_options {
@@ -34,7 +35,7 @@ struct launcher_options {
     std::uint32_t boxes_max = 512;  // at once, of one broker: at least the seats that its shard can have
     std::vector<std::string> etc;   // patterns of what boxes see of the machine's /etc beside the usual
     std::uint32_t pool_max = 0;     // boxes that a broker keeps ready, of each kind; 0: none
-    std::vector<hook_file> hooks;   // of interpreters that boot ahead of their programs
+    std::vector<warm_file> warm_files;
     rung highest_rung = rung::cgroup2;  // to go down the ladder on purpose
     // Programs get only the CPU time that nobody else on the machine wants: so the server answers as if they were not
     // there, and so they stand still while something else takes all CPUs. Else they compete like any other process.

@@ -17,7 +17,7 @@ constexpr std::size_t most_of = std::max(arguments_max, environment_max);
 template <>
 constexpr std::size_t most_of<box_file> = box_files_max;
 template <>
-constexpr std::size_t most_of<hook_file> = hook_files_max;
+constexpr std::size_t most_of<warm_file> = warm_files_max;
 
 template <class T>
 concept number = std::integral<T> || std::is_enum_v<T>;

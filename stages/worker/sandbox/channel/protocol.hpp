@@ -24,7 +24,7 @@ inline constexpr std::size_t box_file_path_max = 255;             // bytes of a 
 inline constexpr std::size_t box_file_sources_max = 2;            // descriptors that files' bytes come from
 inline constexpr std::uint64_t box_files_bytes_max = 1ULL << 30;  // all together
 inline constexpr std::size_t warm_runtimes_max = 32;              // kinds of programs that a broker boots ahead
-inline constexpr std::size_t hook_files_max = 2 * warm_runtimes_max;
+inline constexpr std::size_t warm_files_max = 4 * warm_runtimes_max;
 inline constexpr std::size_t channels_max = 4096;  // shards of a server
 
 // What the box may use; all above 0.

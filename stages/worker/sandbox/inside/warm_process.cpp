@@ -4,6 +4,9 @@
 //   fork()             in a zygote: waits for an order and makes a child that is in the order's box before it returns
 //   open(order_path)   waits until this process's program is there; standard streams and limits are the program's then
 //
+// and in a third, _exit(), by which a process may end that has rehearsed: a zygote's first child, whose program is an
+// example (hot_pages.hpp).
+//
 // What the interpreter does around them is its own: it knows how to fork itself. One that knows nothing of this is a
 // zygote in front of its main(), and that call has the program's arguments and variables.
 //
@@ -15,10 +18,12 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <locale.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,6 +34,7 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "stages/worker/sandbox/inside/hot_pages.hpp"
 #include "stages/worker/sandbox/inside/shut_in.hpp"
 #include "stages/worker/sandbox/inside/wire.hpp"
 
@@ -42,7 +48,7 @@ using inside::control_fd;
 using inside::filter_fd;
 using inside::start_order;
 
-enum class role { bystander, zygote, zygote_at_main, parked, child };
+enum class role { bystander, zygote, zygote_at_main, parked, child, rehearsal };
 using main_function = int (*)(int, char**, char**);
 struct auxiliary_entry {
     unsigned long type;
@@ -62,6 +68,7 @@ pid_t (*next_fork)() = nullptr;
 int (*next_open)(const char*, int, ...) = nullptr;
 int (*next_open64)(const char*, int, ...) = nullptr;
 main_function own_main = nullptr;
+inside::hot_pages pages;
 auxiliary_entry* auxiliary_vector = nullptr;
 
 // Not getenv() and unsetenv(): these a shell has its own ones of. Takes the variable out of the environment.
@@ -217,8 +224,49 @@ bool make_child(const child_place& place, int& error) {
     return false;
 }
 
+// What a rehearsal has instead of an order: see order_path.
+constexpr char rehearsal_order[] = "USER=box\0LOGNAME=box\0";
+constexpr int rehearsal_ms_max = 1000;
+
+// Once, before there are children: the language's example, which lies where their programs will, runs in a process that
+// learns which pages it needs. True in that process; the zygote waits for its end.
+bool rehearse() {
+    if (!pages.find()) return false;
+    const pid_t child = next_fork();
+    if (child == 0) {
+        part = role::rehearsal;
+        setsid();  // whatever it starts ends with it
+        pages.watch();
+        return true;
+    }
+    if (child < 0) return false;
+    pollfd ended{static_cast<int>(syscall(SYS_pidfd_open, child, 0)), POLLIN, 0};
+    poll(&ended, 1, rehearsal_ms_max);
+    kill(-child, SIGKILL);
+    kill(child, SIGKILL);
+    close(ended.fd);
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    pages.keep();
+    return false;
+}
+
+int open_rehearsal_order() {
+    const int file = memfd_create("order", MFD_CLOEXEC);
+    if (file < 0 || pwrite(file, rehearsal_order, sizeof rehearsal_order, 0) != sizeof rehearsal_order) _exit(1);
+    return file;
+}
+
+// Bash and Perl come here by exit(), Python by _exit().
+__attribute__((destructor)) void end_rehearsal() {
+    if (part != role::rehearsal) return;
+    part = role::bystander;
+    pages.note();
+}
+
 pid_t next_child() {
     if (!is_ready) {
+        if (part == role::zygote && rehearse()) return 0;
         // With a second thread the copy could stand still for ever, and who else is there must not have user code.
         const bool alone = unshare(CLONE_THREAD) == 0;
         tell(control_fd, alone ? nullptr : "an interpreter with threads is no zygote", alone ? 0 : EINVAL);
@@ -246,6 +294,7 @@ pid_t next_child() {
 
 // The descriptor of the text that the hook reads. What the interpreter does before it asks is done ahead.
 int await_program() {
+    if (part == role::rehearsal) return open_rehearsal_order();
     tell(control_fd, nullptr, 0);
     start_order order;
     int descriptors[descriptors_max];
@@ -378,7 +427,9 @@ int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
     // The C library keeps the files of a locale that it has loaded once: what every child would do.
     setlocale(LC_ALL, "");
     setlocale(LC_ALL, "C");
-    while (next_child() != 0) {
+    if (!rehearse()) {
+        while (next_child() != 0) {
+        }
     }
     const prctl_mm_map places = noted_places();
     const int file = await_program();
@@ -388,7 +439,8 @@ int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
 }
 
 bool is_order(const char* path) {
-    return (part == role::parked || part == role::child) && strcmp(path, inside::order_path) == 0;
+    return (part == role::parked || part == role::child || part == role::rehearsal) &&
+           strcmp(path, inside::order_path) == 0;
 }
 
 }  // namespace
@@ -402,6 +454,11 @@ SHOWN int __libc_start_main(main_function main, int count, char** arguments, voi
     own_main = main;
     return next(part == role::zygote_at_main ? bear_children : main, count, arguments, init, fini, end_of_linker,
                 end_of_stack);
+}
+
+SHOWN __attribute__((noreturn)) void _exit(int code) {
+    end_rehearsal();
+    for (;;) syscall(SYS_exit_group, code);
 }
 
 SHOWN pid_t fork() { return part == role::zygote ? next_child() : next_fork(); }

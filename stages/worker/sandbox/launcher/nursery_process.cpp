@@ -50,7 +50,7 @@ report_packet nursery_process::probe() {
     plan.own_user_namespace = !root;
     plan.first_uid = options_.first_uid;
     plan.etc = options_.etc;
-    plan.hooks = options_.hooks;
+    plan.warm_files = options_.warm_files;
     plan.uid_count = uids_of(options_.boxes_max) * static_cast<std::uint32_t>(channels_.size());
     auto root_folder = enter_rootfs(plan);
     report.problem = root_folder.problem;
