@@ -112,6 +112,7 @@ result<worker::launch_request> make_request(const execution& e, payload_texts te
     if (!cut_files(more.files, files, out.files)) return storage::make_error_code(storage::log_errc::corrupt);
     out.outputs = more.outputs;
     out.cold = e.spec.cold_start;
+    out.unfollowed = e.changed.waiting() > 0 && e.followers == 0;
     out.output_each_max = pipeline::artifact_bytes_max;
     out.outputs_together_max = pipeline::artifacts_bytes_max;
     out.execution = e.id;

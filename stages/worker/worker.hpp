@@ -52,6 +52,8 @@ struct launch_request {
     std::uint64_t output_each_max = 0;       // bytes of one of them,
     std::uint64_t outputs_together_max = 0;  // and of all
     bool cold = false;                       // nothing that booted ahead may take its place
+    // A client waits for its end, and nobody for what comes before: that may be told some milliseconds late.
+    bool unfollowed = false;
     program_limits limits;
     pipeline::network_request network;
 };

@@ -32,6 +32,29 @@ TEST_F(box, runs_every_language) {
     }
 }
 
+TEST_F(box, what_nobody_follows_is_told_before_the_end_too) {
+    auto request = sandbox_host::request("bash", "echo one; sleep 1; echo two");
+    request.unfollowed = true;
+    const auto out = host.run(request);
+    expect_exit(out, 0);
+    EXPECT_EQ(out.standard_output, "one\ntwo\n");
+    EXPECT_LT(out.first_output_ms + 500, out.whole_ms);
+}
+
+// Its end comes before its start was heard of.
+TEST_F(box, the_output_of_a_program_that_nobody_follows_is_kept_when_it_is_ended) {
+    auto request = sandbox_host::request("bash", "echo one; sleep 60");
+    request.unfollowed = true;
+    request.limits.wall_ms = 4;
+    int seen = 0;
+    for (int attempt = 0; attempt < 100 && seen == 0; ++attempt) {
+        const auto out = host.run(request);
+        EXPECT_EQ(out.verdict.ended_by, cause::timeout_wall) << out.verdict.message;
+        if (out.standard_output == "one\n") ++seen;
+    }
+    if (times_slower() == 1) EXPECT_GT(seen, 0);
+}
+
 TEST_F(box, an_unknown_version_is_our_failure_not_the_programs) {
     auto request = sandbox_host::request("python", "");
     request.lang_version = "2.2";

@@ -235,6 +235,7 @@ stages::worker::launch_request sandbox_host::request(const std::string& lang, co
     out.lang = lang;
     out.script = script;
     out.cold = !starts_warm();
+    out.unfollowed = starts_warm();
     out.limits.wall_ms = 60'000;
     out.limits.cpu_ms = 30'000;
     out.limits.memory_bytes = 256ULL << 20;

@@ -47,7 +47,7 @@ class sandbox_host final : public testing::Environment {
     void TearDown() override;
 
     // Whether WEIR_TEST_START=warm asks for the same tests with programs that take the place of what has booted ahead.
-    // Nothing may be different but the time.
+    // Nobody follows them either. Nothing may be different but the time.
     static bool starts_warm();
     // A request for `script` with limits that suit a test.
     static stages::worker::launch_request request(const std::string& lang, const std::string& script);

@@ -20,7 +20,9 @@ struct sandbox_worker::active_run {
     std::uint64_t number = 0;
     observer* watch = nullptr;
     bool kills_on_output;
+    // Of the program's output. A pipe is waited for once there was nothing to read: of many programs, never.
     std::array<std::optional<stream>, 2> pipes;
+    std::array<descriptor, 2> pipes_not_waited_for;
     std::array<output_framer, 2> framers;
     std::uint64_t output_bytes = 0;
     int readers = 0;

@@ -106,6 +106,8 @@ task<verdict> sandbox_worker::run(launch_request request, observer& watch, std::
     job.what.keep_disk = !request.outputs.empty();
     job.network = std::move(request.network);
     if (job.network.mode != pipeline::network_mode::none) connect_box(job.what);
+    // Of a program with a network its filter has to know that it has begun.
+    job.what.unfollowed = request.unfollowed && !job.live && !job.what.network;
     if (!request.cold) allow_warm_start(job, runtime);
     auto ended = co_await run_box(std::move(job), watch, stop);
     if (ended.disk)
@@ -156,14 +158,12 @@ result<std::vector<descriptor>> sandbox_worker::open_streams(active_run& run, co
     auto input = run.live ? make_live_input(run) : make_standard_input(standard_input);
     if (!input) return input.error();
     files.push_back(std::move(*input));
-    for (auto& pipe : run.pipes) {
+    for (auto& pipe : run.pipes_not_waited_for) {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) != 0) return runtime::last_error();
+        pipe.reset(ends[0]);
         files.emplace_back(ends[1]);
-        pipe.emplace(home_.get_executor(), ends[0]);
-        error_code failed;
-        pipe->native_non_blocking(true, failed);
-        if (failed) return failed;
+        if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return runtime::last_error();
     }
     return files;
 }
@@ -251,7 +251,8 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
         begin_live(run);
         begin_network(*run);
         for (const auto which : {output_stream::standard_output, output_stream::standard_error}) {
-            if (!run->pipes[static_cast<std::size_t>(which)]) continue;
+            const auto number = static_cast<std::size_t>(which);
+            if (!run->pipes[number] && !run->pipes_not_waited_for[number]) continue;
             ++run->readers;
             WEIR_ASSERT(runtime::spawn(gate_, home_, read_stream(run, which)));
         }
@@ -260,17 +261,20 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
 }
 
 task<void> sandbox_worker::read_stream(run_pointer run, output_stream which) {
-    stream& pipe = *run->pipes[static_cast<std::size_t>(which)];
+    auto& pipe = run->pipes[static_cast<std::size_t>(which)];
+    auto& not_waited_for = run->pipes_not_waited_for[static_cast<std::size_t>(which)];
     output_framer& framer = run->framers[static_cast<std::size_t>(which)];
+    const int file = pipe ? pipe->native_handle() : not_waited_for.get();
     for (;;) {
-        const ssize_t n = ::read(pipe.native_handle(), buffer_.data(), buffer_.size());
+        const ssize_t n = ::read(file, buffer_.data(), buffer_.size());
         if (n == 0) break;
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             // With the tree gone there are no writers, and end of file comes; should a descriptor have got away, this.
             if (errno != EAGAIN || run->output_over) break;
             error_code ignored;
-            co_await pipe.async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, ignored));
+            if (!pipe) pipe.emplace(home_.get_executor(), not_waited_for.release());
+            co_await pipe->async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, ignored));
             continue;
         }
         run->output_bytes += static_cast<std::uint64_t>(n);

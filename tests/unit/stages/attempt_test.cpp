@@ -20,8 +20,9 @@ class printing_worker final : public worker::worker {
   public:
     explicit printing_worker(std::vector<std::string> texts) : texts_(std::move(texts)) {}
 
-    task<stages::worker::verdict> run(stages::worker::launch_request, stages::worker::observer& watch,
+    task<stages::worker::verdict> run(stages::worker::launch_request request, stages::worker::observer& watch,
                                       std::stop_token) override {
+        unfollowed = request.unfollowed;
         co_await watch.started();
         for (auto& text : texts_) {
             co_await watch.output(output_stream::standard_output, std::move(text));
@@ -34,6 +35,7 @@ class printing_worker final : public worker::worker {
     }
 
     int taken = 0;
+    bool unfollowed = false;
 
   private:
     std::vector<std::string> texts_;
@@ -94,6 +96,23 @@ TEST(attempt, nothing_runs_before_its_intention_is_durable) {
     EXPECT_EQ(attempt.records_of(record_type::started), 0U);
     attempt.commit();
     EXPECT_EQ(attempt.records_of(record_type::started), 1U);
+}
+
+// Else its output could be told late to somebody who reads it.
+TEST(attempt, a_program_is_unfollowed_where_somebody_waits_for_its_end_alone) {
+    const auto wait = [](std::shared_ptr<pipeline::execution> e) -> task<void> { co_await e->changed.wait(); };
+    const auto is_unfollowed = [&](bool waits, std::uint32_t followers) {
+        one_attempt attempt({});
+        attempt.go_on();
+        if (waits) runtime::spawn(attempt.gate, attempt.home, wait(attempt.e));
+        attempt.e->followers = followers;
+        attempt.begin();
+        attempt.e->changed.notify_all();
+        return attempt.worker.unfollowed;
+    };
+    EXPECT_TRUE(is_unfollowed(true, 0));
+    EXPECT_FALSE(is_unfollowed(true, 1));
+    EXPECT_FALSE(is_unfollowed(false, 0)) << "it may be asked for at any moment, by its id";
 }
 
 TEST(attempt, the_last_output_is_written_together_with_the_end) {

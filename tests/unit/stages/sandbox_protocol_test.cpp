@@ -23,6 +23,7 @@ launch_packet a_launch() {
     p.warm = 2;
     p.own_arguments = 3;
     p.start = start_kind::parked;
+    p.unfollowed = true;
     return p;
 }
 

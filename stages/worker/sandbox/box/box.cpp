@@ -324,7 +324,8 @@ void first_process::reap_until_end(pid_t program) {
             }
             const bool alone = waitpid(-1, &other, WNOHANG) < 0 && errno == ECHILD;
             report(box_record::kind::ended, status, alone);
-            _exit(0);  // the kernel kills whatever else is in the pid namespace
+            shutdown(socket_, SHUT_WR);  // wakes a broker that waits for this alone
+            _exit(0);                    // the kernel kills whatever else is in the pid namespace
         }
         // A zygote's child is this one's only when the process between them has ended.
         const bool not_yet = ended < 0 && errno == ECHILD && ::kill(program, 0) == 0;

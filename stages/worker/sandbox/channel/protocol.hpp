@@ -14,7 +14,7 @@
 
 namespace stages::worker::sandbox {
 
-inline constexpr std::uint8_t protocol_version = 4;
+inline constexpr std::uint8_t protocol_version = 5;
 inline constexpr std::size_t packet_bytes_max = 2U << 20;  // a script, its arguments and the environment
 inline constexpr std::size_t arguments_max = 128;
 inline constexpr std::size_t environment_max = 128;
@@ -104,6 +104,7 @@ struct launch_packet {
     std::uint32_t warm = 0;
     std::uint32_t own_arguments = 0;
     start_kind start = start_kind::cold;  // what the broker has chosen; the shard says cold
+    bool unfollowed = false;  // its start is told with its end, or some milliseconds late, which wakes fewer of us
     friend bool operator==(const launch_packet&, const launch_packet&) = default;
 };
 

@@ -127,8 +127,11 @@ void broker::launch(launch_packet what, std::vector<descriptor> files) {
         const auto chosen = pools_.choose(what, step);
         const auto failed = chosen ? hand_over((*chosen)->second, what, files, step) : chosen.error();
         if (!failed) {
-            (*chosen)->second.run = run;
-            boxes_of_runs_.emplace(run, (*chosen)->first);
+            auto& [number, b] = **chosen;
+            b.run = run;
+            boxes_of_runs_.emplace(run, number);
+            if (b.watch.hears_late())
+                watch(events_.get(), b.process.socket.get(), key_of(watched::reports, number), EPOLLRDHUP);
             ++untold_;
             return;
         }
@@ -156,7 +159,7 @@ runtime::error_code broker::hand_over(box& b, const launch_packet& what, const s
     std::vector<int> numbers;
     if (streams == 0) numbers.assign(3, b.terminal_end.get());
     for (const auto& file : files) numbers.push_back(file.get());
-    b.watch = run_watch(what.limits, what.start, b.group, now_ns());
+    b.watch = run_watch(what, b.ready, b.group, now_ns());
     if (const auto failed = send_packet(b.process.socket.get(), what, numbers)) return failed;
     b.terminal_end.reset();
     return {};
@@ -225,8 +228,8 @@ std::int64_t broker::look_at_all() {
     const std::int64_t now = now_ns();
     for (auto& [number, b] : boxes_.all()) {
         if (b.told || b.run == 0) continue;
-        const auto why = b.watch.look(b.group, now);
-        if (why != kill_reason::none) kill(b, why);
+        if (b.watch.has_to_hear(now)) watch(events_.get(), b.process.socket.get(), key_of(watched::reports, number));
+        if (const auto why = b.watch.look(b.group, now); why != kill_reason::none) kill(b, why);
         next = std::min(next, b.watch.next_look_ns());
     }
     return next;

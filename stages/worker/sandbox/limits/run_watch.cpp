@@ -14,6 +14,8 @@ constexpr std::int64_t ms = 1'000'000;
 constexpr std::int64_t look_max_ns = 500 * ms;    // at the latest, for CPU time
 constexpr std::int64_t memory_look_ns = 15 * ms;  // where the kernel kills one process of a group, not all
 
+constexpr std::int64_t late_start_ns = 5 * ms;  // most of the programs that nobody follows have ended by then
+
 std::uint64_t usable_cpus() {
     static const std::uint64_t count = [] {
         cpu_set_t set;
@@ -31,8 +33,9 @@ bool disk_is_full(int disk) {
 
 }  // namespace
 
-run_watch::run_watch(const box_limits& limits, start_kind start, const box_group& group, std::int64_t now_ns)
-    : limits_(limits), cpu_before_us_(start == start_kind::cold ? 0 : group.cpu_us().value_or(0)) {
+run_watch::run_watch(const launch_packet& what, bool ready, const box_group& group, std::int64_t now_ns)
+    : limits_(what.limits), cpu_before_us_(what.start == start_kind::cold ? 0 : group.cpu_us().value_or(0)) {
+    if (what.unfollowed && ready) hears_ns_ = now_ns + late_start_ns;
     begun(now_ns);
     next_look_ns_ = now_ns;
 }
@@ -50,6 +53,12 @@ void run_watch::exited(int status, std::int64_t at_ns) {
 
 void run_watch::ended(std::int64_t at_ns) {
     if (ended_ns_ == 0) ended_ns_ = at_ns;
+}
+
+bool run_watch::has_to_hear(std::int64_t now_ns) {
+    if (now_ns < hears_ns_) return false;
+    hears_ns_ = INT64_MAX;
+    return true;
 }
 
 bool run_watch::condemn(kill_reason why) {
@@ -79,7 +88,7 @@ kill_reason run_watch::look(const box_group& group, std::int64_t now_ns) {
 }
 
 std::int64_t run_watch::next_look_ns() const {
-    return condemned_for_ != kill_reason::none ? INT64_MAX : std::min(wall_deadline_ns_, next_look_ns_);
+    return condemned_for_ != kill_reason::none ? INT64_MAX : std::min({wall_deadline_ns_, next_look_ns_, hears_ns_});
 }
 
 ended_packet run_watch::verdict(const box_group& group, int disk, std::uint64_t cpu_of_tree_us,

@@ -12,14 +12,18 @@ namespace stages::worker::sandbox {
 class run_watch {
   public:
     run_watch() = default;
-    // The box has its order. What the group has used until now is not the run's, if something had booted there.
-    run_watch(const box_limits& limits, start_kind start, const box_group& group, std::int64_t now_ns);
+    // The box has its order. What the group has used until now is not the run's, if something had booted there. Of a
+    // box that is ready the start is all that is left to be heard before the end, and may be heard late.
+    run_watch(const launch_packet& what, bool ready, const box_group& group, std::int64_t now_ns);
 
     void begun(std::int64_t at_ns);
     // The program has ended by itself, with this status as wait() gives it. (A tree that was killed has none.)
     void exited(int status, std::int64_t at_ns);
     // Nothing of the tree is left; later calls than the first one mean nothing.
     void ended(std::int64_t at_ns);
+    // The box says what it has to say when it has ended, or when it has to be asked: true once, after some milliseconds.
+    [[nodiscard]] bool hears_late() const { return hears_ns_ != INT64_MAX; }
+    bool has_to_hear(std::int64_t now_ns);
     // Somebody ends the tree; the first cause stands. False if there was one.
     bool condemn(kill_reason why);
 
@@ -41,6 +45,7 @@ class run_watch {
     std::int64_t ended_ns_ = 0;
     std::int64_t wall_deadline_ns_ = 0;
     std::int64_t next_look_ns_ = 0;
+    std::int64_t hears_ns_ = INT64_MAX;
     kill_reason condemned_for_ = kill_reason::none;
     bool exited_ = false;
     int exit_status_ = 0;
