@@ -154,7 +154,9 @@ stages::worker::runtimes::installed_runtime endless_rehearsal() {
     out.what.file_name = "endless.sh";
     out.what.run = {"{executable}", "{file}"};
     out.what.warm.emplace();
-    out.what.example = "{ : > here; } 2> /dev/null || sleep 600\necho \"Hello, ${1:-world}!\"\n";
+    out.what.example =
+        "{ : > here; } 2> /dev/null || { setsid sleep 4321 & sleep 4321; }\n"
+        "echo \"Hello, ${1:-world}!\"\n";
     out.versions = {"1"};
     out.executables = {{"1", "/bin/bash"}};
     return out;

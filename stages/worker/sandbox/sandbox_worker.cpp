@@ -260,6 +260,16 @@ task<void> sandbox_worker::follow(run_pointer run, std::stop_token stop) {
     while (!run->end || run->readers > 0) co_await run->changed.wait();
 }
 
+// False if that is not possible now.
+bool sandbox_worker::wait_for(std::optional<stream>& pipe, descriptor& file) {
+    pipe.emplace(home_.get_executor());
+    error_code failed;
+    pipe->assign(file.get(), failed);
+    if (failed) pipe.reset();
+    if (!failed) static_cast<void>(file.release());
+    return !failed;
+}
+
 task<void> sandbox_worker::read_stream(run_pointer run, output_stream which) {
     auto& pipe = run->pipes[static_cast<std::size_t>(which)];
     auto& not_waited_for = run->pipes_not_waited_for[static_cast<std::size_t>(which)];
@@ -273,7 +283,10 @@ task<void> sandbox_worker::read_stream(run_pointer run, output_stream which) {
             // With the tree gone there are no writers, and end of file comes; should a descriptor have got away, this.
             if (errno != EAGAIN || run->output_over) break;
             error_code ignored;
-            if (!pipe) pipe.emplace(home_.get_executor(), not_waited_for.release());
+            if (!pipe && !wait_for(pipe, not_waited_for)) {
+                co_await runtime::sleep_for(drain_pause);
+                continue;
+            }
             co_await pipe->async_wait(stream::wait_read, asio::redirect_error(runtime::use_task, ignored));
             continue;
         }

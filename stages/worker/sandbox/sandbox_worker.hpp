@@ -157,6 +157,7 @@ class sandbox_worker final : public worker {
     void on_pool(pool_packet what);
 
     runtime::task<void> follow(run_pointer run, std::stop_token stop);
+    bool wait_for(std::optional<stream>& pipe, descriptor& file);
     runtime::task<void> read_stream(run_pointer run, output_stream which);
     runtime::result<std::vector<descriptor>> open_streams(active_run& run, const std::string& standard_input);
     void on_packet(received what);

@@ -35,9 +35,10 @@ bool has_relocated_code(const dl_phdr_info& object) {
 }  // namespace
 
 void hot_pages::add(char* begin, char* end, int protection) {
-    if (count_ == segments_max || begin == end) return;
-    segments_[count_++] = {begin, static_cast<std::size_t>(end - begin) / page, protection, nullptr};
-    pages_ += static_cast<std::size_t>(end - begin) / page;
+    const auto pages = static_cast<std::size_t>(end - begin) / page;
+    if (count_ == segments_max || pages == 0 || pages_ + pages > pages_max) return;
+    segments_[count_++] = {begin, pages, protection, nullptr};
+    pages_ += pages;
 }
 
 bool hot_pages::find() {
@@ -46,7 +47,8 @@ bool hot_pages::find() {
         for (unsigned i = 0; i < object->dlpi_phnum; ++i) {
             const auto& part = object->dlpi_phdr[i];
             const std::uintptr_t at = object->dlpi_addr + part.p_vaddr;
-            if (part.p_type != PT_LOAD || at == kernels || has_relocated_code(*object)) continue;
+            if (part.p_type != PT_LOAD || (part.p_flags & PF_R) == 0 || at == kernels || has_relocated_code(*object))
+                continue;
             auto* const begin = reinterpret_cast<char*>(at & ~(page - 1));
             auto* const end = reinterpret_cast<char*>((at + part.p_filesz + page - 1) & ~(page - 1));
             const int execute = (part.p_flags & PF_X) != 0 ? PROT_EXEC : 0;
@@ -57,7 +59,7 @@ bool hot_pages::find() {
     };
     if (sysconf(_SC_PAGESIZE) != page) return false;
     dl_iterate_phdr(each, this);
-    void* const memory = mmap(nullptr, pages_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory = mmap(nullptr, pages_ + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (count_ == 0 || memory == MAP_FAILED) return false;
     used_ = static_cast<unsigned char*>(memory);
     auto* next = used_;
@@ -81,6 +83,7 @@ void hot_pages::note() const {
             read_from(one->begin + i * page);
             one->used[i] = faults() == before ? 1 : 0;
         }
+    used_[pages_] = 1;
 }
 
 void hot_pages::keep(const segment& one) {
@@ -91,9 +94,10 @@ void hot_pages::keep(const segment& one) {
     };
     if ((one.protection & PROT_WRITE) != 0) return bring();
     // What was written to once, the kernel copies page tables of.
-    if (mprotect(one.begin, bytes, one.protection | PROT_WRITE) != 0) return;
-    *static_cast<volatile char*>(one.begin) = read_from(one.begin);
+    const bool writable = mprotect(one.begin, bytes, one.protection | PROT_WRITE) == 0;
+    if (writable) *static_cast<volatile char*>(one.begin) = read_from(one.begin);
     if (mprotect(one.begin, bytes, one.protection) != 0) _exit(1);
+    if (!writable) return;
     madvise(one.begin, bytes, MADV_DONTNEED);
     bring();
     for (std::size_t i = 0, end = 0; i < one.pages; i = end + 1) {
@@ -104,8 +108,8 @@ void hot_pages::keep(const segment& one) {
 
 void hot_pages::keep() {
     for (const auto* one = segments_; one < segments_ + count_; ++one)
-        if (std::memchr(one->used, 1, one->pages) != nullptr) keep(*one);
-    munmap(used_, pages_);
+        if (used_[pages_] != 0 && std::memchr(one->used, 1, one->pages) != nullptr) keep(*one);
+    munmap(used_, pages_ + 1);
     used_ = nullptr;
 }
 

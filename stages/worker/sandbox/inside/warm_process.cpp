@@ -228,24 +228,35 @@ bool make_child(const child_place& place, int& error) {
 constexpr char rehearsal_order[] = "USER=box\0LOGNAME=box\0";
 constexpr int rehearsal_ms_max = 1000;
 
+// The first process of a pid namespace of its own, so that all that it starts ends with it, as it does with its zygote.
+// It has no capability, and the whole filter, whose listener is nobody: no socket can be made.
+void shut_in_rehearsal() {
+    const bool good = inside::drop_privileges(true, 0) == nullptr && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+                      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter_program) == 0;
+    pollfd zygote{own_process, POLLIN, 0};
+    if (!good || poll(&zygote, 1, 0) != 0) _exit(1);
+}
+
 // Once, before there are children: the language's example, which lies where their programs will, runs in a process that
 // learns which pages it needs. True in that process; the zygote waits for its end.
 bool rehearse() {
     if (!pages.find()) return false;
-    const pid_t child = next_fork();
+    const bool apart = unshare(CLONE_NEWPID) == 0;
+    const pid_t child = apart ? next_fork() : -1;
     if (child == 0) {
+        shut_in_rehearsal();
         part = role::rehearsal;
-        setsid();  // whatever it starts ends with it
         pages.watch();
         return true;
     }
-    if (child < 0) return false;
-    pollfd ended{static_cast<int>(syscall(SYS_pidfd_open, child, 0)), POLLIN, 0};
-    poll(&ended, 1, rehearsal_ms_max);
-    kill(-child, SIGKILL);
-    kill(child, SIGKILL);
-    close(ended.fd);
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    if (apart && setns(own_process, CLONE_NEWPID) != 0) _exit(1);
+    if (child > 0) {
+        pollfd ended{static_cast<int>(syscall(SYS_pidfd_open, child, 0)), POLLIN, 0};
+        poll(&ended, 1, rehearsal_ms_max);
+        kill(child, SIGKILL);
+        close(ended.fd);
+        while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+        }
     }
     pages.keep();
     return false;
@@ -257,18 +268,18 @@ int open_rehearsal_order() {
     return file;
 }
 
-// Bash and Perl come here by exit(), Python by _exit().
+// Bash and Perl come here by exit(), Python by _exit(); what they have started may as well, and has learned nothing.
 __attribute__((destructor)) void end_rehearsal() {
-    if (part != role::rehearsal) return;
+    if (part != role::rehearsal || getpid() != 1) return;
     part = role::bystander;
     pages.note();
 }
 
 pid_t next_child() {
     if (!is_ready) {
-        if (part == role::zygote && rehearse()) return 0;
         // With a second thread the copy could stand still for ever, and who else is there must not have user code.
         const bool alone = unshare(CLONE_THREAD) == 0;
+        if (alone && rehearse()) return 0;
         tell(control_fd, alone ? nullptr : "an interpreter with threads is no zygote", alone ? 0 : EINVAL);
         if (!alone) _exit(1);
         is_ready = true;
@@ -427,9 +438,7 @@ int bear_children(int /*count*/, char** arguments, char** /*variables*/) {
     // The C library keeps the files of a locale that it has loaded once: what every child would do.
     setlocale(LC_ALL, "");
     setlocale(LC_ALL, "C");
-    if (!rehearse()) {
-        while (next_child() != 0) {
-        }
+    while (next_child() != 0) {
     }
     const prctl_mm_map places = noted_places();
     const int file = await_program();

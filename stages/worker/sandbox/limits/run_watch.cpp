@@ -35,13 +35,14 @@ bool disk_is_full(int disk) {
 
 run_watch::run_watch(const launch_packet& what, bool ready, const box_group& group, std::int64_t now_ns)
     : limits_(what.limits), cpu_before_us_(what.start == start_kind::cold ? 0 : group.cpu_us().value_or(0)) {
-    if (what.unfollowed && ready) hears_ns_ = now_ns + late_start_ns;
     begun(now_ns);
+    if (what.unfollowed && ready) hears_ns_ = now_ns + late_start_ns;
     next_look_ns_ = now_ns;
 }
 
 void run_watch::begun(std::int64_t at_ns) {
     began_ns_ = at_ns;
+    hears_ns_ = INT64_MAX;
     wall_deadline_ns_ = at_ns + static_cast<std::int64_t>(std::min<std::uint64_t>(limits_.wall_ms, 1ULL << 40)) * ms;
 }
 
