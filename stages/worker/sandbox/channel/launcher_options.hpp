@@ -17,8 +17,8 @@ inline constexpr int launcher_patience_ms = 60'000;
 enum class rung : std::uint8_t { cgroup2 = 0, cgroup1 = 1, rlimit = 2 };
 std::string_view to_string(rung value);  // "cgroup2", "cgroup1", "rlimit"
 
-// What an interpreter that boots ahead of its program finds in the root: below .weir its hook, which tells it what to do;
-// in box, which programs see only with their disks in front of it, the program that it rehearses.
+// What an interpreter that boots ahead of its program finds in the root: below .weir its hook, which tells it what to
+// do; in box, which programs see only with their disks in front of it, the program that it rehearses.
 struct warm_file {
     std::string folder;  // below the root
     std::string name;

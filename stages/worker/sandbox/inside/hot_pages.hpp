@@ -1,7 +1,7 @@
-// Which pages of its code and constants an interpreter needs for a program, learned from a rehearsal, so that a zygote's
-// children begin with them. What a fork leaves out a child has to ask for by page faults (the kernel copies no page
-// table of a file that nothing was written to), each of which maps neighbours that nobody wants and an exit has to take
-// away again.
+// Which pages of its code and constants an interpreter needs for a program, learned from a rehearsal, so that a
+// zygote's children begin with them. What a fork leaves out a child has to ask for by page faults (the kernel copies no
+// page table of a file that nothing was written to), each of which maps neighbours that nobody wants and an exit has to
+// take away again.
 //
 //   find()   in the zygote: what there is of files that are mapped to be read or executed
 //   watch()  in the process that rehearses, first: from here on a fault brings one page and no neighbour

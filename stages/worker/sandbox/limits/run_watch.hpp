@@ -21,7 +21,7 @@ class run_watch {
     void exited(int status, std::int64_t at_ns);
     // Nothing of the tree is left; later calls than the first one mean nothing.
     void ended(std::int64_t at_ns);
-    // The box says what it has to say when it has ended, or when it has to be asked: true once, after some milliseconds.
+    // The box is heard when it has ended, or when it has to be: true once, after some milliseconds.
     [[nodiscard]] bool hears_late() const { return hears_ns_ != INT64_MAX; }
     bool has_to_hear(std::int64_t now_ns);
     // Somebody ends the tree; the first cause stands. False if there was one.
